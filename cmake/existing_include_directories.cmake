@@ -1,0 +1,16 @@
+# Some ROS 2 wheels export include directories of the machine they were built on, and CMake refuses a target with a
+# directory that does not exist. Drops those from the imported targets; where all exist (apt's ROS 2) it changes nothing.
+get_property(_targets DIRECTORY PROPERTY IMPORTED_TARGETS)
+foreach(_target IN LISTS _targets)
+  get_target_property(_directories ${_target} INTERFACE_INCLUDE_DIRECTORIES)
+  if(NOT _directories OR NOT _target MATCHES "__rosidl_generator_py$")
+    continue()
+  endif()
+  set(_existing "")
+  foreach(_directory IN LISTS _directories)
+    if(_directory MATCHES "^\\$<" OR EXISTS "${_directory}")
+      list(APPEND _existing "${_directory}")
+    endif()
+  endforeach()
+  set_target_properties(${_target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${_existing}")
+endforeach()
