@@ -1,0 +1,1 @@
+"""Cameras, perspective-correct crops, rotations and absolute positions: plain functions over torch tensors."""

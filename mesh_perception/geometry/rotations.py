@@ -1,0 +1,162 @@
+"""Rotations as matrices, 6D, axis-angle and quaternions: batched over any leading shape, in the input's dtype.
+
+Every function is finite in value and gradient for every finite input (lengths within 1e-12 to 1e12), degenerate ones
+included, which autograd's own sqrt, acos and SVD are not.
+"""
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Shorter vectors have no direction; squares of longer ones are still normal numbers in float32.
+_SHORTEST = 1e-12
+
+
+def matrix_to_6d(matrix: Tensor) -> Tensor:
+    """(..., 3, 3) -> (..., 6): the first column, then the second (Zhou et al. 2019, eq. 15)."""
+    return matrix[..., :2].transpose(-1, -2).flatten(-2)
+
+
+def sixd_to_matrix(sixd: Tensor) -> Tensor:
+    """(..., 6) -> (..., 3, 3) by Gram-Schmidt (Zhou et al. 2019, eq. 16).
+
+    A first vector of zero length counts as x; a second one of zero length or parallel to the first is replaced by an
+    axis perpendicular to it: the result is a rotation for every input.
+    """
+    first, second = sixd[..., :3], sixd[..., 3:]
+    x = _unit(first, _constant(first, (1, 0, 0)))
+    second = _unit(second, _perpendicular(x))
+    y = second - _dot(second, x) * x
+    # What is left of a nearly parallel vector is rounding: below this share it has no direction.
+    y = _unit(y, _perpendicular(x), shortest=8 * torch.finfo(sixd.dtype).eps)
+    y = _unit(y - _dot(y, x) * x, _perpendicular(x))
+    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)
+
+
+def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
+    """Rotation vectors (..., 3), radians -> (..., 3, 3) (Rodrigues)."""
+    square = _dot(axis_angle, axis_angle)[..., None]
+    skew = _skew(axis_angle)
+    half = _sinc(square / 4)
+    return _identity(axis_angle) + _sinc(square) * skew + half * half / 2 * (skew @ skew)
+
+
+def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
+    """(..., 3, 3) -> rotation vectors (..., 3), radians, of length at most pi."""
+    quaternion = matrix_to_quaternion(matrix)
+    vector, w = quaternion[..., :3], quaternion[..., 3:]
+    square = _dot(vector, vector)
+    small = square < 1e-4
+    length = torch.where(small, 1, square).sqrt()
+    ratio = square / torch.where(small, w, 1).square()
+    series = (1 - ratio / 3 + ratio**2 / 5 - ratio**3 / 7 + ratio**4 / 9) / torch.where(small, w, 1)
+    return 2 * torch.where(small, series, torch.atan2(length, w) / length) * vector
+
+
+def matrix_to_quaternion(matrix: Tensor) -> Tensor:
+    """(..., 3, 3) -> unit quaternions (..., 4) as x, y, z, w with w >= 0."""
+    (a, b, c), (d, e, f), (g, h, i) = (row.unbind(-1) for row in matrix.unbind(-2))
+    # Row k is 4 q_k q. The one with the largest q_k is at least of length 2: no square root near zero.
+    products = torch.stack([
+        1 + a - e - i, b + d, c + g, h - f,
+        b + d, 1 - a + e - i, f + h, c - g,
+        c + g, f + h, 1 - a - e + i, d - b,
+        h - f, c - g, d - b, 1 + a + e + i], dim=-1).unflatten(-1, (4, 4))
+    largest = products.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    row = products.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
+    row = torch.where(row[..., 3:] < 0, -row, row)
+    return _unit(row, _constant(row, (0, 0, 0, 1)))
+
+
+def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
+    """Quaternions (..., 4) as x, y, z, w of any length -> (..., 3, 3); zero length gives the identity."""
+    quaternion = _unit(quaternion, _constant(quaternion, (0, 0, 0, 1)))
+    skew = _skew(quaternion[..., :3])
+    return _identity(quaternion) + 2 * (quaternion[..., 3:, None] * skew + skew @ skew)
+
+
+def rotation_between(start: Tensor, end: Tensor) -> Tensor:
+    """The shortest rotation that turns `start` (..., 3) into the direction of `end` (..., 3): (..., 3, 3).
+
+    Opposite vectors turn by pi about some axis perpendicular to `start`; if either is zero the identity is returned.
+    """
+    start, end = torch.broadcast_tensors(start, end)
+    known = ((_dot(start, start) > _SHORTEST**2) & (_dot(end, end) > _SHORTEST**2))
+    x_axis = _constant(start, (1, 0, 0))
+    start, end = (_unit(torch.where(known, v, x_axis), x_axis) for v in (start, end))
+    # cos and sin * axis of the half angle, both times 2 cos: exact enough until start + end is rounding alone.
+    middle = start + end
+    quaternion = torch.cat([torch.linalg.cross(start, end), _dot(middle, middle) / 2], dim=-1)
+    opposite = _dot(middle, middle) < (16 * torch.finfo(start.dtype).eps)**2
+    axis = _perpendicular(start)
+    turn = torch.cat([axis, torch.zeros_like(axis[..., :1])], dim=-1)
+    return quaternion_to_matrix(torch.where(opposite, turn, quaternion))
+
+
+def project_to_rotation(matrix: Tensor) -> Tensor:
+    """The rotation nearest to each matrix (..., 3, 3) in the Frobenius norm (Kabsch: SVD, determinant +1)."""
+    return _ProjectToRotation.apply(matrix)
+
+
+class _ProjectToRotation(torch.autograd.Function):
+    """SVD's own gradient divides by differences of singular values, which are zero for a rotation; the polar factor's
+    divides by their sums only."""
+
+    @staticmethod
+    def forward(ctx, matrix):
+        u, values, vh = torch.linalg.svd(matrix)
+        sign = torch.ones_like(values)
+        sign[..., 2] = torch.linalg.det(u @ vh).sign()
+        u, values = u * sign[..., None, :], values * sign
+        ctx.save_for_backward(u, values, vh)
+        return u @ vh
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        u, values, vh = ctx.saved_tensors
+        sums = values[..., :, None] + values[..., None, :]
+        # Where two values cancel the nearest rotation is not unique: bound the gradient instead of dividing by zero.
+        smallest = (values[..., :1, None] * torch.finfo(values.dtype).eps).clamp_min(_SHORTEST)
+        local = u.mT @ gradient @ vh.mT
+        return u @ ((local - local.mT) / sums.clamp_min(smallest)) @ vh
+
+
+def _unit(vector: Tensor, fallback: Tensor, shortest: float = _SHORTEST) -> Tensor:
+    """`vector` at unit length, or `fallback` where it is too short; no gradient reaches it there."""
+    square = _dot(vector, vector)
+    known = square > shortest**2
+    return torch.where(known, vector / torch.where(known, square, 1).sqrt(), fallback)
+
+
+def _perpendicular(unit: Tensor) -> Tensor:
+    """A unit vector perpendicular to each unit vector (..., 3): crossed with the axis it is farthest from."""
+    axis = torch.nn.functional.one_hot(unit.detach().abs().argmin(-1), 3).to(unit.dtype)
+    cross = torch.linalg.cross(unit, axis)
+    return cross / _dot(cross, cross).sqrt()
+
+
+def _sinc(square: Tensor) -> Tensor:
+    """sin(x) / x from x squared."""
+    small = square < 1e-2
+    root = torch.where(small, 1, square).sqrt()
+    series = 1 - square / 6 * (1 - square / 20 * (1 - square / 42 * (1 - square / 72)))
+    return torch.where(small, series, root.sin() / root)
+
+
+def _skew(vector: Tensor) -> Tensor:
+    """(..., 3) -> (..., 3, 3) with skew @ p = vector x p."""
+    x, y, z = vector.unbind(-1)
+    zero = torch.zeros_like(x)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+
+
+def _identity(like: Tensor) -> Tensor:
+    return torch.eye(3, dtype=like.dtype, device=like.device)
+
+
+def _constant(like: Tensor, values: tuple) -> Tensor:
+    return like.new_tensor(values).expand_as(like)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(-1, keepdim=True)
