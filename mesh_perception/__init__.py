@@ -1,6 +1,9 @@
 """Multi-person 3D human meshes from one calibrated RGB camera, as a ROS 2 node and as a ROS-free library."""
+
+from pathlib import Path
 from pkgutil import extend_path
 
-# A source checkout finds the generated `mesh_perception.msg` wherever the build installed it.
-__path__ = extend_path(__path__, __name__)
+# A source checkout finds the generated `mesh_perception.msg` wherever the build installed it; the folder at the end
+# answers where nothing built it.
+__path__ = [*extend_path(__path__, __name__), str(Path(__file__).parent / 'unbuilt')]
 __version__ = '0.1.0'
