@@ -24,7 +24,8 @@ class _Batch:
     @classmethod
     def cat(cls, batches):
         """Concatenates along people; at least one batch."""
-        return cls(**{f.name: torch.cat([getattr(b, f.name) for b in batches]) for f in fields(cls)})
+        parts = {f.name: [getattr(b, f.name) for b in batches] for f in fields(cls)}
+        return cls(**{n: type(p[0]).cat(p) if isinstance(p[0], _Batch) else torch.cat(p) for n, p in parts.items()})
 
 
 @dataclass

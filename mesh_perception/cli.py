@@ -1,0 +1,41 @@
+"""The `mesh-perception` command."""
+import argparse
+import importlib
+import sys
+
+from mesh_perception import __version__
+
+# Each module adds its own command; they import what is heavy, so only `--help` and the chosen one should pay.
+COMMANDS = {'run': 'mesh_perception.run', 'weights': 'mesh_perception.weights.cli',
+            'benchmark': 'mesh_perception.benchmark'}
+
+
+def build_parser(wanted=None):
+    """The command line; `wanted` limits it to one command, so that the others need not be imported."""
+    parser = argparse.ArgumentParser(prog='mesh-perception', description='Multi-person 3D human meshes from one '
+                                     'calibrated RGB camera.')
+    parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
+    subparsers = parser.add_subparsers(dest='command', required=True, metavar='{' + ','.join(COMMANDS) + '}')
+    for name, module in COMMANDS.items():
+        if wanted in (None, name):
+            importlib.import_module(module).register(subparsers)
+    return parser
+
+
+def main(argv=None):
+    """Runs a command. -> exit code: 0 done, 1 something failed (said in one line), 2 wrong usage, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = build_parser(argv[0] if argv and argv[0] in COMMANDS else None)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.handler(arguments)
+    except (ValueError, OSError) as error:
+        print(f'mesh-perception: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('mesh-perception: interrupted', file=sys.stderr)
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""A camera made of footage: publishes `image` and `camera_info`, the next image when the last one was answered."""
+import json
+import sys
+import threading
+import time
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+from mesh_perception.media import read_frames
+from mesh_perception.msg import SmplPeople
+from mesh_perception.ros.demo.footage import demo_footage
+
+PATIENCE = 2.0     # s until a frame counts as not answered
+DISCOVERY = 60.0   # s to wait for the node: it loads its networks first
+
+
+def camera_info(camera):
+    """Camera -> sensor_msgs/CameraInfo without a header."""
+    k = camera.k
+    return CameraInfo(width=camera.width, height=camera.height, k=k.flatten().tolist(),
+                      distortion_model=camera.model, d=camera.distortion.tolist(), r=[1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0],
+                      p=[k[0, 0], 0.0, k[0, 2], 0.0, 0.0, k[1, 1], k[1, 2], 0.0, 0.0, 0.0, 1.0, 0.0])
+
+
+class FootagePublisher(Node):
+    """Parameters: camera (cam01 to cam04), frames (0: all), loop, frame_id."""
+
+    def __init__(self):
+        super().__init__('footage')
+        self.camera_name = self.declare_parameter('camera', 'cam01').value
+        self.frames = self.declare_parameter('frames', 0).value
+        self.loop = self.declare_parameter('loop', False).value
+        self.frame_id = self.declare_parameter('frame_id', f'{self.camera_name}_optical_frame').value
+        self.answers = self.declare_parameter('answers', 'mesh_perception/people').value
+        self.path, self.camera = demo_footage(self.camera_name)
+        self.image_publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
+        self.info_publisher = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
+        self.create_subscription(SmplPeople, self.answers, self._answer, 10)
+        self.answered = threading.Event()
+        self.expected = None
+        self.latencies = []
+
+    def _answer(self, message):
+        if self.expected == (message.header.stamp.sec, message.header.stamp.nanosec):
+            self.answered.set()
+
+    def play(self):
+        """Publishes the footage. -> {'frames', 'answered', 'latency_ms' [...]}"""
+        deadline = time.monotonic() + DISCOVERY
+        while rclpy.ok() and (self.image_publisher.get_subscription_count() == 0
+                              or self.count_publishers(self.answers) == 0):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'nobody subscribed to {self.image_publisher.topic_name} within {DISCOVERY:g} s')
+            time.sleep(0.05)
+        time.sleep(0.5)  # the other direction is discovered a moment later
+        sent = 0
+        while rclpy.ok():
+            for frame in read_frames(self.path):
+                if not rclpy.ok() or (self.frames and sent >= self.frames):
+                    break
+                self._publish(frame.image)
+                sent += 1
+            if not self.loop or (self.frames and sent >= self.frames):
+                break
+        return {'frames': sent, 'answered': len(self.latencies), 'latency_ms': self.latencies}
+
+    def _publish(self, rgb):
+        info, image = camera_info(self.camera), Image()
+        image.header.frame_id = self.frame_id
+        image.height, image.width, image.encoding, image.step = *rgb.shape[:2], 'rgb8', rgb.shape[1] * 3
+        image.data.frombytes(rgb.tobytes())
+        stamp = self.get_clock().now().to_msg()
+        image.header.stamp = stamp
+        info.header = image.header
+        self.answered.clear()
+        self.expected = (stamp.sec, stamp.nanosec)
+        begin = time.monotonic()
+        self.info_publisher.publish(info)
+        self.image_publisher.publish(image)
+        if self.answered.wait(PATIENCE):
+            self.latencies.append(1e3 * (time.monotonic() - begin))
+
+
+def main():
+    """Plays the footage and prints one line of JSON."""
+    rclpy.init()
+    node, code = None, 0
+    try:
+        node = FootagePublisher()
+        spinner = threading.Thread(target=_spin, args=(node,), daemon=True)
+        spinner.start()
+        print(json.dumps(node.play()), flush=True)
+    except (ValueError, TimeoutError) as error:
+        print(f'footage: {error}', file=sys.stderr)
+        code = 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+    return code
+
+
+def _spin(node):
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+
+
+if __name__ == '__main__':
+    sys.exit(main())

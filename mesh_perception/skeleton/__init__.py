@@ -1,0 +1,1 @@
+"""Image and regions to absolute skeletons (the paper's f^P; Sec. 3.1)."""

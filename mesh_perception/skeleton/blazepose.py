@@ -1,0 +1,98 @@
+"""BlazePose as the skeleton network: 33 image landmarks and 33 metric landmarks for all people at once."""
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mesh_perception.geometry.crops import crop_to_image
+from mesh_perception.types import Regions, _Batch
+from mesh_perception.weights.networks import load_network
+
+REGION_SCALE = 1.25   # the crop's side over the diameter of the circle around the whole body (MediaPipe's)
+CENTER, CIRCLE = 33, 34   # auxiliary landmarks: the hips' centre, and a point on the circle around the body, above it
+
+
+@dataclass
+class Landmarks(_Batch):
+    """What the network says of N crops."""
+    image: Tensor       # (N, 33, 2) original pixels
+    world: Tensor       # (N, 33, 3) m, relative to the hips' centre, in the axes of the crop's virtual camera
+    rotations: Tensor   # (N, 3, 3) camera frame -> virtual camera's frame
+    visibility: Tensor  # (N, 33) in [0, 1]: inside the crop and not hidden
+    presence: Tensor    # (N, 33) in [0, 1]: inside the crop
+    scores: Tensor      # (N,) in [0, 1], that a person is there
+    next: Regions       # where to crop in the next frame, or in a second pass
+
+
+class BlazePose:
+    """The network on a device; `network` is blazepose_full or blazepose_heavy."""
+
+    def __init__(self, network, device='cpu', dtype=torch.float32):
+        self.network = load_network(network, device=device, dtype=dtype)
+        self.dtype = dtype
+
+    @torch.inference_mode()
+    def __call__(self, crops, camera):
+        """crops: Crops of N people, cut from `camera`'s image, on the network's device -> Landmarks."""
+        output = self.network(crops.images.to(self.dtype))
+        return decode(output.landmarks.float(), output.presence.float(), output.world.float(), crops, camera)
+
+
+def decode(landmarks, presence, world, crops, camera):
+    """The network's raw outputs (N, 195), (N, 1), (N, 117) as Landmarks."""
+    n = len(landmarks)
+    values = landmarks.reshape(n, 39, 5)
+    # The network counts from the crop's edge; pixels here count from the first pixel's centre.
+    image = crop_to_image(crops.intrinsics, crops.rotations, values[..., :2] - 0.5, camera)
+    logits = values[:, :33, 3:5].sigmoid()
+    center, up = image[:, CENTER], image[:, CIRCLE] - image[:, CENTER]
+    following = Regions(center, 2 * REGION_SCALE * up.norm(dim=-1), torch.atan2(up[:, 0], -up[:, 1]))
+    return Landmarks(image=image[:, :33], world=world.reshape(n, 39, 3)[:, :33], rotations=crops.rotations,
+                     visibility=logits[..., 0], presence=logits[..., 1], scores=presence.reshape(n), next=following)
+
+
+def regions_of_detections(detections, minimum=0.2):
+    """First crops for new people: around the hips where keypoints show them, else around the box.
+
+    detections: Detections; minimum: score from which a keypoint counts. -> Regions (N).
+    """
+    points, seen = detections.keypoints[..., :2], detections.keypoints[..., 2] > minimum
+    low, high = detections.boxes[:, :2], detections.boxes[:, 2:]
+    torso = seen[:, [5, 6, 11, 12]].all(1)
+    hips, shoulders = points[:, [11, 12]].mean(1), points[:, [5, 6]].mean(1)
+    spine = shoulders - hips
+    reach = ((points - hips[:, None]).norm(dim=-1) * seen).amax(1)
+    radius = torch.maximum(reach, 1.4 * spine.norm(dim=-1))
+    return Regions(torch.where(torso[:, None], hips, (low + high) / 2),
+                   REGION_SCALE * torch.where(torso, 2 * radius, (high - low).amax(1)),
+                   torch.where(torso, torch.atan2(spine[:, 0], -spine[:, 1]), torch.zeros_like(radius)))
+
+
+# Where a COCO keypoint and a landmark name the same thing.
+_COCO = (0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+_LANDMARK = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
+
+
+def disagreement(landmarks, detections, minimum=0.25):
+    """Mean distance (N,) in px between the N people's landmarks and the keypoints that a detector saw of them.
+
+    0 where the detector gave no keypoints: nothing to disagree with.
+    """
+    seen = (detections.keypoints[:, _COCO, 2] > minimum).float()
+    distance = (landmarks.image[:, _LANDMARK] - detections.keypoints[:, _COCO, :2]).norm(dim=-1)
+    return (distance * seen).sum(1) / seen.sum(1).clamp_min(1)
+
+
+def keep_better(first, second, detections, threshold):
+    """The second pass where it still shows a person and agrees with the detector's keypoints, else the first.
+
+    A half-visible person's second crop can slide onto a neighbour. Decided on the device, without waiting for it.
+    """
+    drifted = disagreement(second, detections) > 1.3 * disagreement(first, detections) + 4
+    take = ~drifted & (second.scores >= threshold)
+
+    def select(a, b):
+        if isinstance(a, _Batch):
+            return type(a)(**{name: select(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__})
+        return torch.where(take.reshape(-1, *[1] * (a.dim() - 1)), b, a)
+    return select(first, second)

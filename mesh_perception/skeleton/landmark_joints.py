@@ -1,0 +1,73 @@
+"""From 33 landmarks to SMPL's 24 joints, in metres, in pixels and absolute in the camera's frame."""
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mesh_perception.resources import data_file
+from mesh_perception.skeleton.absolute import place
+from mesh_perception.skeleton.landmark_hints import landmark_hints
+from mesh_perception.types import Skeletons
+
+HIPS = [23, 24]
+
+
+@dataclass
+class JointMapping:
+    """A linear mapping, fitted on the network's output for rendered open bodies (tools/fit_joint_mapping.py).
+
+    Depth has weights of its own: the network reports limbs' depth too small.
+    """
+    image: Tensor  # (24, 33) for x and y, in metres and in pixels; rows sum to one
+    depth: Tensor  # (24, 33) for z along the crop's viewing ray, relative to the hips' centre
+    gain: float    # the mean factor by which depth is stretched, for single directions
+
+    def to(self, *args, **kwargs):
+        return JointMapping(self.image.to(*args, **kwargs), self.depth.to(*args, **kwargs), self.gain)
+
+
+def load_joint_mapping(name='blazepose_joints.npz'):
+    """The committed mapping."""
+    with np.load(data_file(name), allow_pickle=False) as arrays:
+        return JointMapping(torch.from_numpy(arrays['image']), torch.from_numpy(arrays['depth']),
+                            float(arrays['gain']))
+
+
+def relative_joints(world, mapping):
+    """Landmarks (N, 33, 3) m in the crop's axes -> joints (N, 24, 3) m relative to the pelvis, same axes."""
+    weights = torch.stack((mapping.image, mapping.image, mapping.depth))  # (3, 24, 33)
+    joints = torch.einsum('ajl,nla->nja', weights, world - world[:, HIPS].mean(1, keepdim=True))
+    return joints - joints[:, :1]
+
+
+def skeletons_from_landmarks(landmarks, camera, mapping):
+    """Landmarks of N people in one image -> Skeletons, absolute by least squares with the intrinsics (Sec. 3.1).
+
+    The absolute position is MeTRAbs' linear least squares over the joints inside the view, weighted by confidence.
+    """
+    turn = landmarks.rotations  # X_camera = R^T X_crop: as row vectors, x R
+    relative = relative_joints(landmarks.world, mapping) @ turn
+    image = torch.einsum('jl,nla->nja', mapping.image, landmarks.image)
+    certain = landmarks.visibility * landmarks.presence
+    share = mapping.image.abs()
+    confidence = certain @ (share / share.sum(1, keepdim=True)).T
+
+    root, rays, weights = place(relative, image, confidence, camera)
+    joints = relative + root[:, None]
+    # Seen joints lie on their rays, at the depth that the skeleton gives them (MeTRAbs' reconstruction).
+    on_ray = torch.cat((rays * joints[..., 2:], joints[..., 2:]), -1)
+    joints = torch.lerp(joints, on_ray, weights[..., None])
+
+    stretched = landmarks.world * landmarks.world.new_tensor((1, 1, mapping.gain)) @ turn
+    directions, hint_weights = landmark_hints(stretched, certain)
+    return Skeletons(joints=joints, relative_joints=relative, image_joints=image, confidence=confidence,
+                     features=_features(landmarks, turn, camera, root), hint_directions=directions,
+                     hint_weights=hint_weights, scores=landmarks.scores)
+
+
+def _features(landmarks, turn, camera, root):
+    """What is known of each person (N, 234): landmarks in metres and on the image plane, certainties, root."""
+    plane = camera.unproject(landmarks.image)
+    return torch.cat([(landmarks.world @ turn).flatten(1), plane.flatten(1), landmarks.visibility,
+                      landmarks.presence, root], 1)

@@ -1,0 +1,62 @@
+"""How far apart people are in the image and in the room, and the best one-to-one assignment."""
+import torch
+from scipy.optimize import linear_sum_assignment
+
+# Where a COCO keypoint and a BlazePose landmark name the same joint (face left out: it hardly tells people apart).
+COCO = (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+LANDMARK = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
+
+
+def box_iou(a, b):
+    """Intersection over union (A, B) of boxes (A, 4) and (B, 4); 0 for empty boxes."""
+    low = torch.maximum(a[:, None, :2], b[None, :, :2])
+    high = torch.minimum(a[:, None, 2:], b[None, :, 2:])
+    inter = (high - low).clamp_min(0).prod(-1)
+    area_a, area_b = ((x[:, 2:] - x[:, :2]).clamp_min(0).prod(-1) for x in (a, b))
+    return inter / (area_a[:, None] + area_b[None] - inter).clamp_min(1e-9)
+
+
+def diagonal(boxes):
+    """Length (N,) of the boxes' diagonals, at least one pixel."""
+    return (boxes[:, 2:] - boxes[:, :2]).norm(dim=-1).clamp_min(1)
+
+
+def keypoint_distance(landmarks, boxes, detections, minimum=0.25):
+    """Mean distance (T, M) of T people's landmarks (T, 33, 2) from M detections' keypoints, over the box's diagonal.
+
+    Where a detector gives fewer than four keypoints, boxes are compared instead: 0.5 (1 - IoU), so that 0.2 means
+    an overlap of 0.6.
+    """
+    seen = (detections.keypoints[:, COCO, 2] > minimum).float()
+    pairs = landmarks[:, None, LANDMARK] - detections.keypoints[None, :, COCO, :2]
+    distance = (pairs.norm(dim=-1) * seen).sum(-1) / seen.sum(-1).clamp_min(1)
+    distance = distance / diagonal(detections.boxes)
+    return torch.where(seen.sum(-1) >= 4, distance, 0.5 * (1 - box_iou(boxes, detections.boxes)))
+
+
+def assign(cost, limit):
+    """The one-to-one assignment of least total cost (T, M); pairs over `limit` stay apart.
+
+    -> (T,) int64: the column of each row, -1 for none.
+    """
+    match = torch.full((len(cost),), -1, dtype=torch.int64)
+    if cost.numel():
+        # Beyond the limit all pairs are equally impossible: they must not pull possible ones apart.
+        rows, columns = linear_sum_assignment(cost.clamp_max(limit).numpy())
+        rows, columns = torch.as_tensor(rows), torch.as_tensor(columns)
+        good = cost[rows, columns] < limit
+        match[rows[good]] = columns[good]
+    return match
+
+
+def duplicates(landmarks, boxes, priority, limit=0.06):
+    """Which of N people (N, 33, 2) are a second copy of one with a smaller `priority` (N,) -> (N,) bool.
+
+    Two are the same when their limbs lie within `limit` of the smaller box's diagonal on average.
+    """
+    limbs = landmarks[:, LANDMARK]
+    distance = (limbs[:, None] - limbs[None]).norm(dim=-1).mean(-1)
+    size = diagonal(boxes)
+    same = distance < limit * torch.minimum(size[:, None], size[None])
+    rank = priority.argsort(stable=True).argsort()
+    return (same & (rank[None] < rank[:, None])).any(1)

@@ -1,0 +1,204 @@
+"""Fits the linear mapping from BlazePose's 33 landmarks to the open body's 24 joints, and writes it for the package.
+
+    python tools/fit_joint_mapping.py MOCAP.npz [--samples 4000] [--output FILE] [--pictures DIR]
+
+Renders open bodies of varied shape, pose, view and clothing, runs the package's own BlazePose on them and regresses
+their true joints from its landmarks. MOCAP.npz holds CMU clips: joint_names (38,), parents (38,), offsets_m (38, 3)
+and clip/SPLIT/.../local_rotvec (T, 38, 3). Prints the error on held-out clips.
+"""
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mocap import load_poses, retarget
+from tqdm import tqdm
+
+from mesh_perception.body import load_body, skin
+from mesh_perception.geometry.camera import Camera
+from mesh_perception.geometry.crops import crop, regions_from_boxes
+from mesh_perception.geometry.rotations import axis_angle_to_matrix
+from mesh_perception.joints import BLAZEPOSE_MIRROR, SMPL_JOINTS, SMPL_MIRROR
+from mesh_perception.skeleton.blazepose import BlazePose, Landmarks
+from mesh_perception.visualization.renderer import Renderer
+
+SIZE = 448  # px, the rendered picture
+BATCH = 20
+LIMBS = ((16, 11), (17, 12), (18, 13), (19, 14), (20, 15), (21, 16), (4, 25), (5, 26), (7, 27), (8, 28))
+
+
+def uniform(generator, low, high, *shape):
+    return low + (high - low) * torch.rand(*shape, generator=generator)
+
+
+def sample_bodies(body, poses, generator):
+    """Shapes, a turn about the vertical, a camera looking up or down, a place in the picture."""
+    n = len(poses)
+    poses = poses.clone()
+    zero = torch.zeros(n)
+    turn = axis_angle_to_matrix(torch.stack((zero, uniform(generator, -np.pi, np.pi, n), zero), 1))
+    tilt = axis_angle_to_matrix(torch.stack((uniform(generator, -0.2, 0.6, n), zero, zero), 1))
+    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # y up to the camera's y down
+    poses[:, 0] = tilt @ flip @ turn @ poses[:, 0]
+    betas = torch.randn(n, body.num_betas, generator=generator).clamp(-2.5, 2.5)
+    fov = uniform(generator, 35, 75, n)
+    distance = uniform(generator, 1.25, 2.2, n) / torch.tan(torch.deg2rad(fov) / 2)
+    offset = uniform(generator, -0.3, 0.3, n, 2)
+    mesh = skin(body, poses, betas, torch.zeros(n, 3))
+    center = (mesh.vertices.amax(1) + mesh.vertices.amin(1)) / 2
+    place = torch.cat((offset, distance[:, None]), 1)
+    return mesh.vertices - center[:, None] + place[:, None], mesh.joints - center[:, None] + place[:, None], fov
+
+
+def clothing(body, rng):
+    """Colours (V, 3) in [0, 1]: skin, hair, shirt with long or short sleeves, trousers or shorts, shoes."""
+    part = body.weights.argmax(1).cpu().numpy()
+    rest = body.v_template.cpu().numpy()
+    skin_tone = np.array([0.95, 0.78, 0.66]) * rng.uniform(0.35, 1.0)
+    color = np.tile(skin_tone, (len(part), 1))
+    shirt, trousers, shoes, hair = rng.uniform(0.05, 0.95, (4, 3))
+    sleeves = [13, 14, 16, 17] + ([18, 19] if rng.random() < 0.5 else [])
+    color[np.isin(part, [3, 6, 9, *sleeves])] = shirt
+    color[np.isin(part, [0, 1, 2] + ([4, 5] if rng.random() < 0.7 else []))] = trousers
+    color[np.isin(part, [7, 8, 10, 11])] = shoes
+    head = part == 15
+    top = rest[head].mean(0)
+    color[head & ((rest[:, 1] > top[1] + 0.06) | (rest[:, 2] < top[2] - 0.01))] = hair * 0.5
+    return color
+
+
+def background(rng):
+    """Blurred noise at several scales: something that is not a person."""
+    picture = np.zeros((SIZE, SIZE, 3), np.float32)
+    for cells in (3, 8, 40):
+        noise = rng.uniform(0, 255, (cells, cells, 3)).astype(np.float32)
+        picture += cv2.resize(noise, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) * rng.uniform(0.1, 0.6)
+    return np.clip(picture / picture.mean() * rng.uniform(60, 190), 0, 255).astype(np.uint8)
+
+
+def observe(network, renderer, body, vertices, joints, fov, rng, pictures):
+    """Renders one body and looks at it as the pipeline looks at a new person -> Landmarks, true joints in the crop."""
+    camera = Camera.from_fov(SIZE, SIZE, float(fov))
+    picture = renderer.render(vertices[None].numpy(), body.faces.numpy(), camera.k, clothing(body, rng)[None],
+                              background=background(rng), ambient=float(rng.uniform(0.3, 0.7)))
+    pixels = camera.project(joints[None])
+    box = torch.cat((pixels.amin(1), pixels.amax(1)), 1)
+    image = torch.from_numpy(picture)
+    first = network(crop(image, camera, regions_from_boxes(box, 1.25)), camera)
+    jitter = first.next
+    jitter.sizes = jitter.sizes * float(rng.uniform(0.9, 1.15))
+    jitter.centers = jitter.centers + torch.from_numpy(rng.normal(0, 0.02, 2)).float() * jitter.sizes[:, None]
+    landmarks = network(crop(image, camera, jitter), camera)
+    truth = joints[None] @ landmarks.rotations.transpose(-1, -2)
+    if pictures is not None:
+        for x, y in landmarks.image[0].tolist():
+            cv2.circle(picture, (round(x), round(y)), 2, (0, 255, 0), -1)
+        cv2.imwrite(str(pictures), picture[..., ::-1])
+    body_joints, marks = np.array(LIMBS).T
+    off = (landmarks.image[:, marks] - pixels[:, body_joints]).norm(dim=-1).mean() / float(jitter.sizes)
+    good = float(landmarks.scores) > 0.8 and float(off) < 0.06
+    return landmarks, truth - truth[:, :1], camera, pixels, good
+
+
+def solve(inputs, outputs, gain_free, ridge):
+    """Weights (24, 33) with rows that sum to one (or to anything: gain_free), pulled towards small numbers."""
+    gram, moment = inputs.T @ inputs, inputs.T @ outputs
+    regular = gram + ridge * len(inputs) * np.eye(33)
+    if gain_free:
+        return np.linalg.solve(regular, moment).T
+    one = np.ones((33, 1))
+    kkt = np.block([[regular, one], [one.T, np.zeros((1, 1))]])
+    return np.linalg.solve(kkt, np.vstack((moment, np.ones((1, outputs.shape[1])))))[:33].T
+
+
+def mirrored(world, joints):
+    """The mirror images: twice the data, and a mapping that treats left and right alike."""
+    flip = np.array([-1.0, 1, 1])
+    return (np.concatenate((world, world[:, BLAZEPOSE_MIRROR] * flip)),
+            np.concatenate((joints, joints[:, SMPL_MIRROR] * flip)))
+
+
+def fit(world, joints, ridge=2e-5):
+    """Landmarks (n, 33, 3) and joints (n, 24, 3), both root-relative -> (image weights, depth weights)."""
+    world, joints = mirrored(world, joints)
+    # Landmarks are relative to the hips' centre and joints to the pelvis: the mean of both is the common origin.
+    n = len(world)
+    origin = world[:, [23, 24]].mean(1, keepdims=True)
+    world = world - origin
+    xy = world[..., :2].transpose(0, 2, 1).reshape(2 * n, 33)
+    image = solve(xy, joints[..., :2].transpose(0, 2, 1).reshape(2 * n, 24), False, ridge)
+    depth = solve(world[..., 2], joints[..., 2], True, ridge)
+    return image, depth
+
+
+def relative(image, depth, world):
+    """The fitted mapping's joints (n, 24, 3), relative to the pelvis."""
+    joints = np.einsum('ajl,nla->nja', np.stack((image, image, depth)), world)
+    return joints - joints[:, :1]
+
+
+def observe_split(split, count, arguments, body, network, renderer):
+    generator = torch.Generator().manual_seed(arguments.seed + (split == 'test'))
+    rng = np.random.default_rng(arguments.seed + (split == 'test'))
+    poses = retarget(*load_poses(arguments.mocap, count, split, generator), body.joint_template)
+    world, truth, rejected = [], [], 0
+    for start in tqdm(range(0, count, BATCH), desc=split):
+        vertices, joints, fov = sample_bodies(body, poses[start:start + BATCH], generator)
+        for i in range(len(vertices)):
+            picture = arguments.pictures / f'{split}_{start}.png' if arguments.pictures and i == 0 else None
+            landmarks, true, _, _, good = observe(network, renderer, body, vertices[i], joints[i], fov[i], rng,
+                                                  picture)
+            rejected += not good
+            if good:
+                world.append(landmarks.world)
+                truth.append(true)
+    print(f'{split}: {len(world)} used, {rejected} rejected')
+    return torch.cat(world).double().numpy(), torch.cat(truth).double().numpy()
+
+
+def report(image, depth, world, joints):
+    """Held-out errors in millimetres, by joint."""
+    error = 1e3 * (relative(image, depth, world) - joints)
+    distance = np.linalg.norm(error, axis=-1)
+    rms = np.sqrt((error ** 2).mean((0, 1)))
+    print(f'MPJPE {distance.mean():.1f} mm, root mean square x {rms[0]:.1f} y {rms[1]:.1f} z {rms[2]:.1f}')
+    for group, indices in {'spine': (3, 6, 9, 12, 15), 'collars': (13, 14), 'hands': (22, 23), 'feet': (10, 11),
+                           'limbs': (1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21)}.items():
+        print(f'  {group:8s} {distance[:, indices].mean():6.1f} mm')
+    for j, name in enumerate(SMPL_JOINTS):
+        print(f'  {name:15s} {distance[:, j].mean():6.1f}')
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('mocap', type=Path)
+    parser.add_argument('--samples', type=int, default=4000)
+    parser.add_argument('--network', default='blazepose_full')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--pictures', type=Path)
+    parser.add_argument('--cache', type=Path, help='keep the observations here, to fit again quickly')
+    parser.add_argument('--output', type=Path, default=Path('mesh_perception/data/blazepose_joints.npz'))
+    arguments = parser.parse_args()
+    if arguments.pictures:
+        arguments.pictures.mkdir(parents=True, exist_ok=True)
+    if arguments.cache and arguments.cache.exists():
+        with np.load(arguments.cache) as data:
+            train, test = (data['a'], data['b']), (data['c'], data['d'])
+    else:
+        body, network = load_body('open'), BlazePose(arguments.network)
+        with Renderer(SIZE, SIZE) as renderer, torch.inference_mode():
+            train = observe_split('train', arguments.samples, arguments, body, network, renderer)
+            test = observe_split('test', arguments.samples // 4, arguments, body, network, renderer)
+        if arguments.cache:
+            np.savez(arguments.cache, a=train[0], b=train[1], c=test[0], d=test[1])
+    image, depth = fit(*train)
+    report(image, depth, *test)
+    limbs = np.array(LIMBS).T[0]
+    gain = float(np.median(depth[limbs].sum(1)))
+    np.savez_compressed(arguments.output, image=image.astype(np.float32), depth=depth.astype(np.float32),
+                        gain=np.float32(gain))
+
+
+if __name__ == '__main__':
+    main()
