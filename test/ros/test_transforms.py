@@ -1,0 +1,80 @@
+"""TF frames form the body's tree, right-handed, each joint where the skeleton has it."""
+import numpy as np
+import pytest
+import torch
+import transforms3d
+from rclpy.serialization import serialize_message
+
+from mesh_perception.joints import SMPL_JOINTS, SMPL_PARENTS
+from mesh_perception.ros.transforms import PeopleTransforms, published_parents
+
+
+def resolve(message, frame, root):
+    """4x4 of a frame in `root` by walking the tree, in float64 with transforms3d."""
+    edges = {t.child_frame_id: t for t in message.transforms}
+    pose = np.eye(4)
+    while frame != root:
+        t = edges[frame].transform
+        rotation = transforms3d.quaternions.quat2mat([t.rotation.w, t.rotation.x, t.rotation.y, t.rotation.z])
+        step = transforms3d.affines.compose([t.translation.x, t.translation.y, t.translation.z], rotation, np.ones(3))
+        pose, frame = step @ pose, edges[frame].header.frame_id
+    return pose
+
+
+@pytest.mark.parametrize('joints', [SMPL_JOINTS, ('head', 'left_wrist', 'pelvis'), ('right_foot', 'neck'), ()])
+def test_frames_resolve_to_joints_and_their_rotations(make_people, header, joints):
+    people = make_people(3)
+    names = ['abcde', 'fghij', 'klmno']
+    message = PeopleTransforms('smpl_', joints).message(people, names, header)
+    assert len(message.transforms) == 3 * len(joints)
+    assert all(t.header.stamp == header.stamp for t in message.transforms)
+    for person, name in enumerate(names):
+        for joint in joints:
+            index = SMPL_JOINTS.index(joint)
+            pose = resolve(message, f'smpl_{name}_{joint}', header.frame_id)
+            expected, ancestor = np.eye(3), index
+            while ancestor >= 0:
+                expected = people.rotations[person, ancestor].double().numpy() @ expected
+                ancestor = SMPL_PARENTS[ancestor]
+            np.testing.assert_allclose(pose[:3, :3], expected, atol=1e-5)
+            np.testing.assert_allclose(pose[:3, 3], people.joints[person, index].numpy(), atol=1e-5)
+            assert np.linalg.det(pose[:3, :3]) == pytest.approx(1)
+
+
+def test_bones_keep_their_offsets_in_every_pose(make_people, header):
+    """A child's origin in its parent's frame does not depend on the pose: frames turn with the body."""
+    first, second = ([[getattr(t.transform.translation, axis) for axis in 'xyz'] for t in PeopleTransforms().message(
+        make_people(1, seed), ['abcde'], header).transforms if not t.child_frame_id.endswith('pelvis')]
+        for seed in (1, 2))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_the_tree_is_smpls():
+    assert published_parents(list(range(24))) == list(SMPL_PARENTS)
+    assert published_parents([0, 15, 20]) == [-1, 0, 0]
+    assert published_parents([20, 22]) == [-1, 0]
+
+
+def test_nobody_gives_an_empty_message(make_people, header):
+    assert PeopleTransforms().message(make_people(0), [], header).transforms == []
+
+
+def test_a_stamp_is_used_once(make_people, header):
+    transforms, people = PeopleTransforms(), make_people(1)
+    assert transforms.message(people, ['abcde'], header) is not None
+    assert transforms.message(people, ['abcde'], header) is None
+    header.stamp.nanosec -= 1
+    assert transforms.message(people, ['abcde'], header) is None
+    header.stamp.sec += 1
+    assert transforms.message(people, ['abcde'], header) is not None
+    header.stamp.sec -= 1
+    transforms.reset()
+    assert serialize_message(transforms.message(people, ['abcde'], header))
+
+
+def test_quaternions_are_finite_for_half_turns(make_people, header):
+    people = make_people(1)
+    people.rotations[:, :] = torch.diag(torch.tensor([-1.0, 1.0, -1.0]))
+    for t in PeopleTransforms().message(people, ['abcde'], header).transforms:
+        rotation = t.transform.rotation
+        assert np.linalg.norm([rotation.x, rotation.y, rotation.z, rotation.w]) == pytest.approx(1)
