@@ -3,6 +3,8 @@ import time
 
 import numpy as np
 import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
 from geometry_msgs.msg import Point
 from rclpy.serialization import deserialize_message, serialize_message
 from visualization_msgs.msg import Marker, MarkerArray

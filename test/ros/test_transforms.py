@@ -3,6 +3,9 @@ import numpy as np
 import pytest
 import torch
 import transforms3d
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+pytest.importorskip('tf2_msgs.msg', reason='needs tf2_msgs')
 from rclpy.serialization import serialize_message
 
 from mesh_perception.joints import SMPL_JOINTS, SMPL_PARENTS
