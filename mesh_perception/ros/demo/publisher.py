@@ -9,8 +9,9 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
+from tqdm import tqdm
 
-from mesh_perception.media import read_frames
+from mesh_perception.media import frame_count, read_frames
 from mesh_perception.msg import SmplPeople
 from mesh_perception.ros.demo.footage import demo_footage
 
@@ -58,14 +59,15 @@ class FootagePublisher(Node):
             time.sleep(0.05)
         time.sleep(0.5)  # the other direction is discovered a moment later
         sent = 0
-        while rclpy.ok():
-            for frame in read_frames(self.path):
-                if not rclpy.ok() or (self.frames and sent >= self.frames):
-                    break
-                self._publish(frame.image)
-                sent += 1
-            if not self.loop or (self.frames and sent >= self.frames):
-                break
+        total = self.frames or (None if self.loop else frame_count(self.path))
+        with tqdm(total=total, desc=self.camera_name, unit='frame') as progress:
+            while rclpy.ok() and (sent == 0 or self.loop) and sent != total:
+                for frame in read_frames(self.path):
+                    if not rclpy.ok() or sent == total:
+                        break
+                    self._publish(frame.image)
+                    sent += 1
+                    progress.update()
         return {'frames': sent, 'answered': len(self.latencies), 'latency_ms': self.latencies}
 
     def _publish(self, rgb):

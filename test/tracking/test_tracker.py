@@ -1,0 +1,131 @@
+"""The tracker against people made of numbers: what it keeps, what it gives up, who gets which id."""
+import torch
+
+from mesh_perception.configuration import TrackingConfig
+from mesh_perception.skeleton.blazepose import Landmarks, regions_of_detections
+from mesh_perception.tracking import State, Tracker
+from mesh_perception.tracking.association import COCO, LANDMARK
+from mesh_perception.types import Detections, Regions
+
+SHAPE = torch.rand(33, 2, generator=torch.Generator().manual_seed(3)) * torch.tensor([80.0, 200.0])
+
+
+def tracker(**changes):
+    return Tracker(TrackingConfig(**{'detect_every': 5, 'confirm_frames': 2, **changes}), threshold=0.5)
+
+
+def people_at(*places, scores=None):
+    """Landmarks of people whose upper left corners lie at x (y = 100)."""
+    n = len(places)
+    image = torch.stack([SHAPE + torch.tensor([x, 100.0]) for x in places]) if n else torch.zeros(0, 33, 2)
+    center = image.mean(1)
+    return Landmarks(image, torch.zeros(n, 33, 3), torch.eye(3).repeat(n, 1, 1), torch.ones(n, 33), torch.ones(n, 33),
+                     torch.ones(n) if scores is None else torch.tensor(scores),
+                     Regions(center, torch.full((n,), 250.0), torch.zeros(n)))
+
+
+def boxes_of(landmarks):
+    return torch.cat((landmarks.image.amin(1), landmarks.image.amax(1)), 1)
+
+
+def detections_of(landmarks):
+    keypoints = torch.zeros(len(landmarks), 17, 3)
+    keypoints[:, COCO, :2] = landmarks.image[:, LANDMARK]
+    keypoints[:, COCO, 2] = 0.9
+    return Detections(boxes_of(landmarks), torch.ones(len(landmarks)), keypoints)
+
+
+def step(tracker, stamp, seen, found):
+    """One frame as the pipeline runs it; `seen`: where looking at each candidate ends, as a function of them."""
+    tracker.start(stamp)
+    candidates = tracker.propose(found, regions_of_detections)
+    landmarks = seen(candidates)
+    boxes = boxes_of(landmarks) if len(landmarks) else torch.zeros(0, 4)
+    valid = tracker.valid(candidates, landmarks, boxes)
+    roots = torch.cat((landmarks.image.mean(1) / 200, torch.full((len(landmarks), 1), 3.0)), 1)
+    return tracker.update(candidates, valid, landmarks, boxes, roots)
+
+
+def at(*places, scores=None):
+    return lambda candidates: people_at(*places, scores=scores)
+
+
+def test_ids_follow_the_people_and_new_people_get_new_ones():
+    t = tracker()
+    ids, states = step(t, 0.0, at(0, 300), detections_of(people_at(0, 300)))
+    assert ids.tolist() == [1, 2] and states.tolist() == [State.TENTATIVE] * 2
+    ids, states = step(t, 0.1, at(5, 295), None)
+    assert ids.tolist() == [1, 2] and states.tolist() == [State.CONFIRMED] * 2
+    ids, _ = step(t, 0.2, at(10, 290, 600), detections_of(people_at(600, 290, 10)))
+    assert ids.tolist() == [1, 2, 3]
+
+
+def test_detectors_run_first_then_every_kth_frame_and_whenever_nobody_is_there():
+    t = tracker(detect_every=4)
+    runs = []
+    for frame in range(9):
+        t.start(frame / 10)
+        runs.append(t.wants_detection())
+        step(t, frame / 10, at(0), detections_of(people_at(0)) if runs[-1] else None)
+    assert runs == [True, False, False, False, True, False, False, False, True]
+    empty = tracker()
+    for frame in range(3):
+        empty.start(frame / 10)
+        assert empty.wants_detection()
+        step(empty, frame / 10, at(), detections_of(people_at()))
+
+
+def test_a_lost_person_that_comes_back_soon_and_near_keeps_its_id():
+    t = tracker(remember=1.0)
+    step(t, 0.0, at(0, 300), detections_of(people_at(0, 300)))
+    ids, _ = step(t, 0.1, at(0, 300, scores=[0.9, 0.1]), None)
+    assert ids.tolist() == [1]
+    ids, _ = step(t, 0.5, at(0, 320), detections_of(people_at(0, 320)))
+    assert ids.tolist() == [1, 2]
+
+
+def test_a_person_gone_for_long_is_a_new_person():
+    t = tracker(remember=1.0)
+    step(t, 0.0, at(0, 300), detections_of(people_at(0, 300)))
+    step(t, 0.1, at(0, 300, scores=[0.9, 0.1]), None)
+    step(t, 1.5, at(0), None)
+    ids, _ = step(t, 1.6, at(0, 320), detections_of(people_at(0, 320)))
+    assert ids.tolist() == [1, 3]
+
+
+def test_a_crop_that_slid_onto_a_neighbour_is_given_up_not_the_neighbour():
+    t = tracker()
+    step(t, 0.0, at(0, 300), detections_of(people_at(0, 300)))
+    ids, _ = step(t, 0.1, at(301, 302), None)  # the first one's crop jumped
+    assert ids.tolist() == [2]
+
+
+def test_a_person_that_detectors_do_not_confirm_is_given_up():
+    t = tracker()
+    step(t, 0.0, at(0, 300), detections_of(people_at(0, 300)))
+    kept = [step(t, 0.1 * (i + 1), at(0, 300), detections_of(people_at(0)))[0].tolist() for i in range(3)]
+    assert kept == [[1, 2], [1, 2], [1]]
+
+
+def test_a_clock_that_jumps_back_starts_afresh():
+    t = tracker()
+    step(t, 10.0, at(0), detections_of(people_at(0)))
+    ids, _ = step(t, 2.0, at(0), detections_of(people_at(0)))
+    assert ids.tolist() == [2]
+
+
+def test_no_more_people_than_allowed_and_the_followed_ones_first():
+    t = tracker(max_people=2)
+    step(t, 0.0, at(0), detections_of(people_at(0)))
+    ids, _ = step(t, 0.1, lambda c: people_at(0, 300), detections_of(people_at(600, 300, 0))[[1, 0, 2]])
+    assert ids.tolist() == [1, 2]
+
+
+def test_landmarks_that_are_not_numbers_are_nobody():
+    t = tracker()
+    def broken(candidates):
+        landmarks = people_at(0)
+        landmarks.image[0, 3] = float('nan')
+        return landmarks
+    ids, _ = step(t, 0.0, broken, detections_of(people_at(0)))
+    assert ids.tolist() == []
