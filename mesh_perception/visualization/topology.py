@@ -9,9 +9,6 @@ class Topology:
     """
 
     def __init__(self, faces, vertex_count):
-        faces = np.asarray(faces)
-        if faces.ndim != 2 or faces.shape[1] != 3:
-            raise ValueError(f'faces: expected (F, 3) vertex indices, got shape {faces.shape}')
         if faces.size and not 0 <= faces.min() <= faces.max() < vertex_count:
             raise ValueError(f'faces: indices {faces.min()} to {faces.max()}, but the mesh has {vertex_count} vertices')
         self.faces = np.array(faces, dtype=np.int32)
@@ -58,7 +55,6 @@ class TopologyCache:
         self._items = []
 
     def get(self, faces, vertex_count):
-        faces = np.asarray(faces)
         for item in self._items:
             if item.matches(faces, vertex_count):
                 return item

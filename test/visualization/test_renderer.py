@@ -164,6 +164,19 @@ def test_colours_may_be_given_per_vertex(renderer):
     assert picture[89, 95, 0] > 4 * picture[89, 95, 2] and picture[89, 165, 2] > 4 * picture[89, 165, 0]
 
 
+def test_leaving_the_inside_out_changes_nothing_for_closed_surfaces(renderer):
+    vertices, faces = sphere(np.array([0.3, 0, 3]), 0.4)
+    corners = vertices[0][faces].astype(np.float64)
+    assert np.linalg.det(corners - (0.3, 0, 3)).sum() > 0, 'the test needs faces that are wound outwards'
+    both = renderer.render_buffers(vertices, faces, K, RED)
+    one = renderer.render_buffers(vertices, faces, K, RED, two_sided=False)
+    np.testing.assert_array_equal(one.depth, both.depth)
+    assert (one.rgb != both.rgb).any(-1).mean() < 1e-3  # where a silhouette's samples touch the far side
+    flipped = renderer.render_buffers(vertices, faces[:, ::-1], K, RED, two_sided=False)
+    row, column = 88, 154  # the middle of the ball
+    assert abs(flipped.depth[row, column] - both.depth[row, column] - 0.8) < 0.01
+
+
 def test_no_people_give_the_background(renderer):
     background = np.full((SIZE[1], SIZE[0], 3), 7, np.uint8)
     picture = renderer.render_buffers(np.zeros((0, 10, 3)), np.zeros((0, 3), int), K, np.zeros((0, 3)), background)
