@@ -74,9 +74,15 @@ class Graph:
             if node.attributes.get('activation', 'none').split(':')[0] not in ACTIVATIONS:
                 raise NetworkFileError(f'{where}: unknown activation {node.attributes["activation"]!r}')
             missing = [name for name in node.inputs if name not in known]
-            missing += [node.attributes[key] for key in {'weight', 'bias'} & attributes if node.attributes[key] not in self.tensors]
+            missing += [
+                node.attributes[key]
+                for key in {'weight', 'bias'} & attributes
+                if node.attributes[key] not in self.tensors
+            ]
             if missing:
-                raise NetworkFileError(f'{where}: node {node.output!r} needs {missing[0]!r}, which nothing makes before it')
+                raise NetworkFileError(
+                    f'{where}: node {node.output!r} needs {missing[0]!r}, which nothing makes before it'
+                )
             known.add(node.output)
         if lost := [name for name in self.outputs if name not in known]:
             raise NetworkFileError(f'{where}: nothing makes the output {lost[0]!r}')
@@ -92,7 +98,13 @@ def simplify(graph: Graph) -> Graph:
     for node in graph.nodes:
         node = replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))
         before = result.get(node.inputs[0])
-        if node.op == 'conv' and before and before.op == 'pad' and before.attributes['value'] == 0 and not before.attributes['channels']:
+        if (
+            node.op == 'conv'
+            and before
+            and before.op == 'pad'
+            and before.attributes['value'] == 0
+            and not before.attributes['channels']
+        ):
             pad = [a + b for a, b in zip(before.attributes['pad'], node.attributes['pad'], strict=True)]
             node = replace(node, inputs=before.inputs, attributes={**node.attributes, 'pad': pad})
         elif node.op == 'max_pool' and before and before.op == 'pad' and before.attributes['value'] == '-inf':
@@ -127,7 +139,13 @@ def save_graph(graph: Graph, path: Path, version: int, source: str) -> None:
     """
     text = _to_json(graph)
     tensors = {name: tensor.contiguous() for name, tensor in graph.tensors.items()}
-    metadata = {'format': FORMAT, 'version': str(version), 'source': source, 'graph': text, 'sha256': _checksum(text, tensors)}
+    metadata = {
+        'format': FORMAT,
+        'version': str(version),
+        'source': source,
+        'graph': text,
+        'sha256': _checksum(text, tensors),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
     os.close(handle)

@@ -24,7 +24,16 @@ def import_tflite(data: bytes, outputs: Sequence[str], where: str) -> Graph:
         return _Importer(data, where).run(outputs)
     except NetworkFileError:
         raise
-    except (struct.error, IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+    except (
+        struct.error,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise NetworkFileError(f'{where}: not a readable TFLite file ({type(error).__name__}: {error})') from error
 
 
@@ -53,7 +62,9 @@ class _Importer:
                 wanted.update(int(i) for i in operator.InputsAsNumpy())
                 kept.append(operator)
         nodes = [node for operator in reversed(kept) if (node := self.node(operator))]
-        graph = Graph(str(self.graph.Inputs(0)), tuple(str(names[name]) for name in outputs), tuple(nodes), self.tensors)
+        graph = Graph(
+            str(self.graph.Inputs(0)), tuple(str(names[name]) for name in outputs), tuple(nodes), self.tensors
+        )
         return simplify(graph.check(self.where)).check(self.where)
 
     def node(self, operator) -> Node | None:
@@ -110,21 +121,29 @@ class _Importer:
         if (options.DilationHFactor(), options.DilationWFactor()) != (1, 1):
             raise NetworkFileError(f'{self.where}: unsupported TFLite convolution with dilation')
         stride = [options.StrideH(), options.StrideW()]
-        return 'conv', 1, {
-            'weight': self.store(f'{inputs[1]}.weight', weight),
-            'bias': self.store(f'{inputs[2]}.bias', self.constant(inputs[2])),
-            'stride': stride,
-            'pad': self.padding(options, inputs[0], weight.shape[2:], stride),
-            'groups': groups,
-            'activation': self.activation(options),
-        }
+        return (
+            'conv',
+            1,
+            {
+                'weight': self.store(f'{inputs[1]}.weight', weight),
+                'bias': self.store(f'{inputs[2]}.bias', self.constant(inputs[2])),
+                'stride': stride,
+                'pad': self.padding(options, inputs[0], weight.shape[2:], stride),
+                'groups': groups,
+                'activation': self.activation(options),
+            },
+        )
 
     def _conv_2d(self, operator, inputs):
-        return self._convolution(self.options(operator, tflite.Conv2DOptions), inputs, self.constant(inputs[1]).transpose(0, 3, 1, 2), 1)
+        return self._convolution(
+            self.options(operator, tflite.Conv2DOptions), inputs, self.constant(inputs[1]).transpose(0, 3, 1, 2), 1
+        )
 
     def _depthwise_conv_2d(self, operator, inputs):
         weight = self.constant(inputs[1]).transpose(3, 0, 1, 2)
-        return self._convolution(self.options(operator, tflite.DepthwiseConv2DOptions), inputs, weight, self.shape(inputs[0])[3])
+        return self._convolution(
+            self.options(operator, tflite.DepthwiseConv2DOptions), inputs, weight, self.shape(inputs[0])[3]
+        )
 
     def _add(self, operator, inputs):
         return 'add', 2, {'activation': self.activation(self.options(operator, tflite.AddOptions))}
@@ -138,7 +157,11 @@ class _Importer:
     def _max_pool_2d(self, operator, inputs):
         options = self.options(operator, tflite.Pool2DOptions)
         kernel, stride = [options.FilterHeight(), options.FilterWidth()], [options.StrideH(), options.StrideW()]
-        return 'max_pool', 1, {'kernel': kernel, 'stride': stride, 'pad': self.padding(options, inputs[0], kernel, stride)}
+        return (
+            'max_pool',
+            1,
+            {'kernel': kernel, 'stride': stride, 'pad': self.padding(options, inputs[0], kernel, stride)},
+        )
 
     def _resize_bilinear(self, operator, inputs):
         options = self.options(operator, tflite.ResizeBilinearOptions)
