@@ -60,7 +60,7 @@ def skeletons_from_landmarks(landmarks, camera, mapping):
     joints = torch.lerp(joints, on_ray, weights[..., None])
 
     stretched = landmarks.world * landmarks.world.new_tensor((1, 1, mapping.gain)) @ turn
-    directions, hint_weights = landmark_hints(stretched, certain)
+    directions, hint_weights = landmark_hints(stretched, certain, relative)
     return Skeletons(joints=joints, relative_joints=relative, image_joints=image, confidence=confidence,
                      features=_features(landmarks, turn, camera, root), hint_directions=directions,
                      hint_weights=hint_weights, scores=landmarks.scores)
