@@ -8,7 +8,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from mesh_perception.geometry.distortion import distort, undistort
+from mesh_perception.geometry.distortion import distort, undistort, valid_radius
 
 # Accepted numbers of distortion coefficients.
 _COUNTS = {'none': (0,), 'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
@@ -116,6 +116,16 @@ class Camera:
         y = (pixels[..., 1] - cy) / fy
         x = (pixels[..., 0] - cx - skew * y) / fx
         return undistort(torch.stack([x, y], dim=-1), self.model, self._coefficients)
+
+    def covers(self, points: Tensor) -> Tensor:
+        """Whether points (..., 3) are in front and within the distortion model's valid range: (...), bool.
+
+        `project` is one-to-one for these; they need not be within the image.
+        """
+        x, y, z = points.unbind(-1)
+        limit = valid_radius(self.model, self._coefficients)
+        front = z >= _NEAREST
+        return front if math.isinf(limit) else front & (x * x + y * y <= (limit * z).square())
 
     def matrix(self, device=None, dtype=torch.float32) -> Tensor:
         """K as a (3, 3) tensor."""

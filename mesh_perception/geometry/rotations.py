@@ -23,7 +23,7 @@ def sixd_to_matrix(sixd: Tensor) -> Tensor:
     axis perpendicular to it: the result is a rotation for every input.
     """
     first, second = sixd[..., :3], sixd[..., 3:]
-    x = _unit(first, _constant(first, (1, 0, 0)))
+    x = _unit(first, _axis(first, 0))
     second = _unit(second, _perpendicular(x))
     y = second - _dot(second, x) * x
     # What is left of a nearly parallel vector is rounding: below this share it has no direction.
@@ -64,12 +64,12 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     largest = products.diagonal(dim1=-2, dim2=-1).argmax(-1)
     row = products.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
     row = torch.where(row[..., 3:] < 0, -row, row)
-    return _unit(row, _constant(row, (0, 0, 0, 1)))
+    return _unit(row, _axis(row, 3))
 
 
 def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
     """Quaternions (..., 4) as x, y, z, w of any length -> (..., 3, 3); zero length gives the identity."""
-    quaternion = _unit(quaternion, _constant(quaternion, (0, 0, 0, 1)))
+    quaternion = _unit(quaternion, _axis(quaternion, 3))
     skew = _skew(quaternion[..., :3])
     return _identity(quaternion) + 2 * (quaternion[..., 3:, None] * skew + skew @ skew)
 
@@ -80,8 +80,8 @@ def rotation_between(start: Tensor, end: Tensor) -> Tensor:
     Opposite vectors turn by pi about some axis perpendicular to `start`; if either is zero the identity is returned.
     """
     start, end = torch.broadcast_tensors(start, end)
-    known = ((_dot(start, start) > _SHORTEST**2) & (_dot(end, end) > _SHORTEST**2))
-    x_axis = _constant(start, (1, 0, 0))
+    known = (_dot(start, start) > _SHORTEST**2) & (_dot(end, end) > _SHORTEST**2)
+    x_axis = _axis(start, 0)
     start, end = (_unit(torch.where(known, v, x_axis), x_axis) for v in (start, end))
     # cos and sin * axis of the half angle, both times 2 cos: exact enough until start + end is rounding alone.
     middle = start + end
@@ -154,8 +154,11 @@ def _identity(like: Tensor) -> Tensor:
     return torch.eye(3, dtype=like.dtype, device=like.device)
 
 
-def _constant(like: Tensor, values: tuple) -> Tensor:
-    return like.new_tensor(values).expand_as(like)
+def _axis(like: Tensor, index: int) -> Tensor:
+    """Zeros but for a one at `index`, made on the device: no copy from the host."""
+    axis = torch.zeros_like(like)
+    axis[..., index] = 1
+    return axis
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
