@@ -65,12 +65,12 @@ def _name(message):
 
 def _pixels(message):
     """The message's values as a checked (H, W) or (H, W, C) view of its buffer."""
-    if message.encoding not in _ENCODINGS:
-        raise ImageError(f'{_name(message)}: unknown encoding; expected one of {", ".join(_ENCODINGS)}')
-    size, channels, _ = _ENCODINGS[message.encoding]
     width, height, step = message.width, message.height, message.step
     if width == 0 or height == 0:
         raise ImageError(f'{_name(message)}: empty; expected at least one pixel')
+    if message.encoding not in _ENCODINGS:
+        raise ImageError(f'{_name(message)}: unknown encoding; expected one of {", ".join(_ENCODINGS)}')
+    size, channels, _ = _ENCODINGS[message.encoding]
     row = width * channels * size
     if step < row:
         raise ImageError(f'{_name(message)}: step {step} is too small; expected {row} bytes or more')

@@ -1,0 +1,97 @@
+"""The node's publishers, and what is computed for whom: nothing for a topic that nobody listens to."""
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+from mesh_perception.msg import BodyModel, SmplPeople
+from mesh_perception.ros.ids import PersonNames
+from mesh_perception.ros.markers import MarkerEncoder
+from mesh_perception.ros.messages import body_message, image_bytes, people_message
+from mesh_perception.ros.transforms import PeopleTransforms
+from mesh_perception.visualization.overlay import Overlay
+from mesh_perception.visualization.palette import track_colors
+
+
+class Outputs:
+    """Everything the node publishes. `publish` and `close` belong to one thread, the one that runs the pipeline."""
+
+    def __init__(self, node, value):
+        """node: a LifecycleNode. value: a function from a parameter's name to its present value."""
+        self._value = value
+        reliable = QoSProfile(depth=5)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._people = node.create_lifecycle_publisher(SmplPeople, '~/people', reliable)
+        self._body = node.create_lifecycle_publisher(BodyModel, '~/body_model', latched)
+        self._markers = node.create_lifecycle_publisher(MarkerArray, '~/markers', reliable)
+        self._overlay = node.create_lifecycle_publisher(Image, '~/overlay', QoSProfile(depth=1))
+        self._tf = node.create_lifecycle_publisher(TFMessage, '/tf', QoSProfile(depth=100))
+        self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', QoSProfile(depth=10))
+        self._names = PersonNames()
+        self._encoder = MarkerEncoder(value('marker_lifetime'))
+        self._transforms = PeopleTransforms(value('tf_prefix'), [j for j in value('tf_joints') if j])
+        self._drawing = None
+
+    def reset(self):
+        """Time or the tracker started over: track ids may come again, for other people and with earlier stamps."""
+        self._names.clear()
+        self._transforms.reset()
+
+    def set_body(self, body):
+        """Publishes the body, for all who listen now or later."""
+        self._drawing = Overlay(body)
+        self._body.publish(body_message(body))
+
+    def close(self):
+        """Gives graphics memory back."""
+        if self._drawing is not None:
+            self._drawing.close()
+
+    def publish_diagnostics(self, message):
+        """A DiagnosticArray, in any lifecycle state."""
+        self._diagnostics.publish(message)
+
+    def publish(self, frame, people, pipeline):
+        """One image's people on every topic that is switched on and has a listener; ~/people always.
+
+        Returns False where TF had to be left out because of the stamp or the missing frame_id.
+        """
+        names = self._names(people.track_ids.tolist())
+        wants_markers = self._wanted(self._markers, 'publish_markers')
+        wants_overlay = self._wanted(self._overlay, 'publish_overlay')
+        light = wants_markers and self._value('marker_mesh') == 'light'
+        vertices = None
+        if wants_overlay or (wants_markers and not light) or self._value('publish_vertices'):
+            vertices = pipeline.meshes(people)
+        self._people.publish(people_message(
+            people, names, frame.header, frame.camera, pipeline.body.id, pipeline.config.name,
+            vertices if self._value('publish_vertices') else None))
+        stamped = self._publish_tf(frame, people, names) if self._value('publish_tf') else True
+        if wants_markers:
+            self._publish_markers(frame, people, pipeline, None if light else vertices)
+        if wants_overlay:
+            picture = self._drawing.draw(frame.image, frame.camera, people, vertices)
+            self._overlay.publish(image_bytes(picture, frame.header))
+        return stamped
+
+    def _wanted(self, publisher, switch):
+        return self._value(switch) and publisher.get_subscription_count() > 0
+
+    def _publish_tf(self, frame, people, names):
+        """Always, listener or not: TF listeners come late and expect the frames of before."""
+        if not frame.header.frame_id:
+            return False
+        message = self._transforms.message(people, names, frame.header)
+        if message is not None and message.transforms:
+            self._tf.publish(message)
+        return message is not None
+
+    def _publish_markers(self, frame, people, pipeline, vertices):
+        faces = pipeline.body.faces
+        if vertices is None:
+            vertices, faces = pipeline.meshes(people, light=True), pipeline.body.light_faces
+        colors = np.insert(track_colors(people.track_ids) / 255, 3, 1.0, axis=1)
+        self._markers.publish(self._encoder.encode(
+            frame.header, people.track_ids.tolist(), vertices, faces.cpu().numpy(), colors))
