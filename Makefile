@@ -1,0 +1,35 @@
+# What a newcomer types. Everything goes into .venv, out/ and the user's cache; `make help` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup weights demo test lint bench clean
+
+# The Python that makes .venv; an existing one keeps its own unless PYTHON names another.
+PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
+VENV := .venv/bin
+
+# Everything on this host alone, whatever else is on the network.
+demo test: export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
+
+help:  ## This list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup:  ## .venv with ROS 2 wheels, this checkout and its messages (PYTHON=python3.12 chooses the Python)
+	@$(PYTHON) tools/setup/environment.py
+
+weights: setup  ## Fetches the open models' weights and the demo's footage into the cache
+	@$(VENV)/mesh-perception weights fetch
+
+demo: weights  ## Real footage through the real node into out/demo (FRAMES=100, CAMERAS=all)
+	@$(VENV)/python -m mesh_perception.ros.demo $(if $(FRAMES),--frames $(FRAMES)) $(if $(CAMERAS),--cameras $(CAMERAS))
+
+test: weights  ## All tests
+	$(VENV)/python -m pytest
+
+lint: setup  ## Style, without changing anything
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+
+bench: weights  ## Milliseconds a stage and memory
+	@$(VENV)/mesh-perception benchmark
+
+clean:  ## Removes .venv and everything built here; fetched weights stay in the cache
+	rm -rf .venv out build install log *.egg-info
