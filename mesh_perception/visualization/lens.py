@@ -14,7 +14,7 @@ def bend_vertices(vertices, camera, near=NEAR):
     vertices = np.asarray(vertices, dtype=np.float32)
     if camera.model == 'none':
         return vertices
-    pixels = camera.project(torch.from_numpy(vertices).double()).numpy()
+    pixels = camera.project(torch.from_numpy(vertices)).numpy()
     rays = (pixels - camera.k[:2, 2]) @ np.linalg.inv(camera.k[:2, :2]).T
     depth = vertices[..., 2:]
     bent = np.concatenate([rays * depth, depth], -1).astype(np.float32)

@@ -40,7 +40,7 @@ def draw_boxes(image, boxes, track_ids):
     for box, color in zip(np.asarray(boxes, np.float64), track_colors(track_ids).tolist(), strict=True):
         if np.isfinite(box).all():
             x0, y0, x1, y1 = np.clip(np.round(box), -_FARTHEST, _FARTHEST).astype(int).tolist()
-            cv2.rectangle(image, (x0, y0), (x1, y1), color, line_width(image), cv2.LINE_AA)
+            cv2.rectangle(image, (x0, y0), (x1, y1), color, line_width(image))
     return image
 
 

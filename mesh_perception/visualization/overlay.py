@@ -76,7 +76,8 @@ class Overlay:
         """The scene from above and from the side: two (size, size, 3) uint8 RGB. Meshes, or skeletons without them."""
         vertices = _as_vertices(people, vertices)
         draw_meshes = self._meshes if self.mesh and len(people) else None
-        return tuple(view(camera, people, vertices, size, draw_meshes, reach) for view in (top_view, side_view))
+        return tuple(view(camera, people, vertices, size, draw_meshes, reach, self.label)
+                     for view in (top_view, side_view))
 
     def _meshes(self, vertices, k, people, background, opacity=1.0, **options):
         height, width = background.shape[:2]

@@ -41,21 +41,22 @@ class _View:
         return np.array(self.origin) * self.size
 
 
-def top_view(camera, people, vertices, size, draw_meshes=None, reach=None):
+def top_view(camera, people, vertices, size, draw_meshes=None, reach=None, label=True):
     """From above: the camera at the bottom looks up in the picture, its right is right.
 
     Args: camera: Camera; people: People on the CPU; vertices (N, V, 3) m; size: side of the square picture in px;
     draw_meshes(vertices, k, people, background, near=...) -> picture, or None for skeletons; reach: metres that the
-    picture shows, fitted to the people (in steps of 2 m) if None. Returns (size, size, 3) uint8 RGB.
+    picture shows, fitted to the people (in steps of 2 m) if None; label: whether ids are written.
+    Returns (size, size, 3) uint8 RGB.
     """
     view = _View(np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]]), size, reach or _reach(people), (0.5, 0.94))
-    return _draw(view, 'top', camera, people, vertices, draw_meshes)
+    return _draw(view, 'top', camera, people, vertices, draw_meshes, label)
 
 
-def side_view(camera, people, vertices, size, draw_meshes=None, reach=None):
+def side_view(camera, people, vertices, size, draw_meshes=None, reach=None, label=True):
     """From the camera's right: the camera at the left looks right, up is the image's up. Arguments as `top_view`."""
     view = _View(np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]]), size, reach or _reach(people), (0.06, 0.5))
-    return _draw(view, 'side', camera, people, vertices, draw_meshes)
+    return _draw(view, 'side', camera, people, vertices, draw_meshes, label)
 
 
 def compose(picture, top, side):
@@ -76,13 +77,15 @@ def _reach(people):
     return _STEP * max(2, int(np.ceil(need / _STEP)))
 
 
-def _draw(view, name, camera, people, vertices, draw_meshes):
+def _draw(view, name, camera, people, vertices, draw_meshes, label):
     picture = _ground(view, name, camera)
     if draw_meshes is not None:
         seen, k = view.far_camera(vertices)
         picture = draw_meshes(seen, k, people, picture, near=_AWAY / 2)
     elif len(people):
         draw_skeletons(picture, view.pixels(people.joints.numpy()), people.joint_confidence, people.track_ids)
+    if not label:
+        return picture
     heads = view.pixels(people.joints[:, 15].numpy())
     for head, track_id, color in zip(heads, people.track_ids.tolist(), track_colors(people.track_ids).tolist(),
                                      strict=True):

@@ -6,6 +6,8 @@ import pytest
 
 from mesh_perception.visualization.renderer import Mesh, Renderer, RendererUnavailable
 
+from .shapes import sphere, square
+
 K = np.array([[260.0, 0, 130.3], [0, 240.0, 88.7], [0, 0, 1]])
 SIZE = (240, 180)
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -18,21 +20,6 @@ def renderer():
             yield made
     except RendererUnavailable as error:
         pytest.skip(str(error))
-
-
-def sphere(center, radius, rings=40):
-    """(1, V, 3) vertices and (F, 3) faces, wound outwards in the camera's frame."""
-    theta, phi = np.meshgrid(np.linspace(0, np.pi, rings), np.linspace(0, 2 * np.pi, 2 * rings), indexing='ij')
-    points = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(-1, 3)
-    index = np.arange(len(points)).reshape(theta.shape)
-    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-    faces = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-    return (points * radius + center)[None].astype(np.float32), faces
-
-
-def square(x, y, z, half):
-    corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * half + (x, y, z)
-    return corners[None].astype(np.float32), np.array([[0, 1, 2], [0, 2, 3]])
 
 
 def centroid(mask):
@@ -189,7 +176,7 @@ def test_sizes_can_change_and_renderers_can_live_side_by_side(renderer):
     vertices, faces = sphere(np.array([0.0, 0, 3]), 0.4)
     before = renderer.render(vertices, faces, K, RED)
     with Renderer(64, 48) as other:
-        small = other.render(vertices, faces, np.diag([60.0, 60.0, 1.0]) + [[0, 0, 32], [0, 0, 24], [0, 0, 0]], RED)
+        small = other.render(vertices, faces, [[60, 0, 32], [0, 60, 24], [0, 0, 1]], RED)
         assert small.shape == (48, 64, 3) and small.any()
         other.resize(*SIZE)
         np.testing.assert_array_equal(other.render(vertices, faces, K, RED), before)
