@@ -17,20 +17,20 @@ from safetensors.torch import save_file
 
 FORMAT = 'mesh_perception network'
 
-# operator: (number of inputs, or None for any, and the attributes it must have)
+# operator: (possible numbers of inputs, or None for any, and the attributes it must have)
 OPERATORS = {
-    'conv': (1, {'weight', 'bias', 'stride', 'pad', 'groups', 'activation'}),
-    'add': (2, {'activation'}),
-    'scale': (1, {'factor', 'offset'}),
-    'pad': (1, {'pad', 'channels', 'value'}),
-    'max_pool': (1, {'kernel', 'stride', 'pad'}),
-    'resize': (1, {'factor'}),
-    'activation': (1, {'activation'}),
-    'sigmoid': (1, set()),
+    'conv': ((1, 2), {'weight', 'bias', 'stride', 'pad', 'groups', 'activation'}),
+    'add': ((2,), {'activation'}),
+    'scale': ((1,), {'factor', 'offset'}),
+    'pad': ((1,), {'pad', 'channels', 'value'}),
+    'max_pool': ((1,), {'kernel', 'stride', 'pad'}),
+    'resize': ((1,), {'factor'}),
+    'activation': ((1,), {'activation'}),
+    'sigmoid': ((1,), set()),
     'concat': (None, set()),
-    'channels': (1, {'start', 'stop'}),
-    'flatten': (1, set()),
-    'rows': (1, set()),
+    'channels': ((1,), {'start', 'stop'}),
+    'flatten': ((1,), set()),
+    'rows': ((1,), set()),
 }
 ACTIVATIONS = ('none', 'relu', 'relu6', 'leaky')
 
@@ -43,7 +43,7 @@ class NetworkFileError(ValueError):
 class Node:
     """One operator: `inputs` are names of earlier outputs, `output` is the name of its own, `attributes` are JSON values.
 
-    conv (weight and bias name tensors), add, scale (x * factor + offset), pad (image sides, then zero channels behind), max_pool, resize
+    conv (weight and bias name tensors; a second input is added before the activation), add, scale (x * factor + offset), pad (image sides, then zero channels behind), max_pool, resize
     (bilinear, half-pixel centres), activation, sigmoid, concat and channels (along C), flatten (N, C*H*W), rows (N, H*W, C).
     """
 
@@ -68,8 +68,8 @@ class Graph:
         for node in self.nodes:
             if node.op not in OPERATORS:
                 raise NetworkFileError(f'{where}: unknown operator {node.op!r}')
-            count, attributes = OPERATORS[node.op]
-            if set(node.attributes) != attributes or (count is not None and len(node.inputs) != count):
+            counts, attributes = OPERATORS[node.op]
+            if set(node.attributes) != attributes or (counts is not None and len(node.inputs) not in counts):
                 raise NetworkFileError(f'{where}: malformed {node.op} node {node.output!r}')
             if node.attributes.get('activation', 'none').split(':')[0] not in ACTIVATIONS:
                 raise NetworkFileError(f'{where}: unknown activation {node.attributes["activation"]!r}')
@@ -90,14 +90,14 @@ class Graph:
 
 
 def simplify(graph: Graph) -> Graph:
-    """Fold paddings into the convolutions behind them, merge activations into their makers, and drop what no output needs."""
-    nodes = {node.output: node for node in graph.nodes}
+    """Fold paddings into the convolutions behind them, sums and activations into those before, and drop what is unused."""
     uses = _count_uses(graph.nodes, graph.outputs)
     renamed: dict[str, str] = {}
     result: dict[str, Node] = {}
     for node in graph.nodes:
         node = replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))
         before = result.get(node.inputs[0])
+        makers = [result.get(name) for name in node.inputs]
         if (
             node.op == 'conv'
             and before
@@ -111,11 +111,22 @@ def simplify(graph: Graph) -> Graph:
             pad = [a + b for a, b in zip(before.attributes['pad'], node.attributes['pad'], strict=True)]
             node = replace(node, inputs=before.inputs, attributes={**node.attributes, 'pad': pad})
         elif node.op == 'activation' and before and before.op in ('conv', 'add') and uses[before.output] == 1:
-            if nodes[before.output].attributes['activation'] == 'none':
+            if before.attributes['activation'] == 'none':
                 result[before.output] = replace(before, attributes={**before.attributes, **node.attributes})
                 renamed[node.output] = before.output
                 uses[before.output] = uses[node.output]
                 continue
+        elif node.op == 'add' and node.inputs[0] != node.inputs[1]:
+            # the later of two summands that only this sum uses: its own inputs are there, and so is the other summand
+            order = list(result)
+            for maker in sorted(filter(None, makers), key=lambda m: -order.index(m.output)):
+                plain = maker.op == 'conv' and maker.attributes['activation'] == 'none' and len(maker.inputs) == 1
+                if plain and uses[maker.output] == 1:
+                    other = node.inputs[1] if node.inputs[0] == maker.output else node.inputs[0]
+                    del result[maker.output]
+                    attributes = {**maker.attributes, **node.attributes}
+                    node = replace(maker, inputs=(*maker.inputs, other), output=node.output, attributes=attributes)
+                    break
         result[node.output] = node
     outputs = tuple(renamed.get(name, name) for name in graph.outputs)
     return drop_unused(Graph(graph.input, outputs, tuple(result.values()), graph.tensors))
@@ -163,7 +174,7 @@ def load_graph(path: Path, version: int, source: str) -> Graph:
     try:
         with safe_open(path, framework='pt') as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise NetworkFileError(f'{path}: not a readable network file ({error})') from error
     if (metadata.get('format'), metadata.get('version'), metadata.get('source')) != (FORMAT, str(version), source):
