@@ -155,8 +155,10 @@ def build_messages():
     if (BUILD / TF2_MSGS.name).exists() or not (site_packages / 'tf2_msgs').exists():
         build_package(TF2_MSGS)
     build_package(ROOT, '-DMESSAGES_ONLY=ON')
-    # The generated, empty one would hide the checkout's.
+    # What would hide the checkout's: the generated package's empty start and its metadata.
     (site_packages / 'mesh_perception' / '__init__.py').unlink()
+    for metadata in site_packages.glob('mesh_perception-*.egg-info'):
+        shutil.rmtree(metadata)
 
 
 def install_programs():
