@@ -35,5 +35,6 @@ def generate_launch_description():
                        '--child-frame-id', 'camera_optical_frame']),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'mesh_perception.launch.py')),
-            launch_arguments={'models': value('models'), 'device': value('device'), 'rviz': value('rviz')}.items()),
+            launch_arguments={'models': value('models'), 'device': value('device'), 'rviz': value('rviz'),
+                              'fixed_frame': 'world'}.items()),
     ])

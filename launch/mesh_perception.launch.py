@@ -27,6 +27,7 @@ ARGUMENTS = (
     ('autostart', 'true', 'Configure and activate at once; false: wait for lifecycle transitions.', ('true', 'false')),
     ('use_sim_time', 'false', 'Take the time from /clock, as with a played bag.', ('true', 'false')),
     ('rviz', 'false', 'Start RViz.', ('true', 'false')),
+    ('fixed_frame', 'camera_optical_frame', 'Frame that RViz shows everything in.', None),
     ('rviz_config', str(CONFIG / 'mesh_perception.rviz'), 'What RViz shows.', None),
     ('log_level', 'info', 'Log level of the node.', None),
 )
@@ -53,6 +54,8 @@ def generate_launch_description():
             remappings=[('image', value('image')), ('camera_info', value('camera_info'))]),
         Node(
             package='rviz2', executable='rviz2', name='rviz', namespace=value('namespace'), output='log',
-            arguments=['-d', value('rviz_config')], parameters=[{'use_sim_time': flag('use_sim_time')}],
+            arguments=['-d', value('rviz_config'), '-f', value('fixed_frame')],
+            remappings=[(f'/mesh_perception/{topic}', f'mesh_perception/{topic}') for topic in ('markers', 'overlay')],
+            parameters=[{'use_sim_time': flag('use_sim_time')}],
             condition=IfCondition(value('rviz'))),
     ])
