@@ -6,12 +6,12 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('mesh_perception.msg', reason='needs the built messages', exc_type=ImportError)
-from mesh_perception.msg import SmplPerson
 from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image
 
 from mesh_perception.geometry.camera import Camera
+from mesh_perception.msg import SmplPerson
 from mesh_perception.ros.messages import image_bytes, people_message
 
 CAMERA = Camera.from_intrinsics(640, 480, 500.0, 510.0, 320.5, 239.5)

@@ -1,0 +1,107 @@
+"""Images and camera_info become frames, or one line that says what is wrong."""
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('sensor_msgs', reason='needs the ROS 2 message packages')
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CameraInfo, Image
+
+from mesh_perception.ros.inputs import FrameAssembler, InputError
+
+
+def image(width=8, height=6, stamp=100.0, frame_id='camera', encoding='rgb8'):
+    message = Image(width=width, height=height, encoding=encoding, step=width * 3, data=bytes(width * height * 3))
+    message.header.frame_id = frame_id
+    message.header.stamp = Time(sec=int(stamp), nanosec=round(stamp % 1 * 1e9))
+    return message
+
+
+def camera_info(width=8, height=6, focal=10.0):
+    message = CameraInfo(width=width, height=height, distortion_model='plumb_bob', d=[0.1, 0.0, 0.0, 0.0, 0.0],
+                         k=np.array([focal, 0, 3.5, 0, focal, 2.5, 0, 0, 1]) * float(focal > 0))
+    message.header.frame_id = 'info_camera'
+    return message
+
+
+@pytest.fixture
+def assembler():
+    assembler = FrameAssembler()
+    assembler.set_camera_info(camera_info())
+    return assembler
+
+
+def test_a_frame_holds_image_camera_header_and_stamp(assembler):
+    frame = assembler.assemble(image(stamp=12.5))
+    assert frame.image.shape == (6, 8, 3) and frame.stamp == 12.5 and not frame.restarted
+    assert frame.camera.k[0, 0] == 10 and frame.camera.distortion.tolist() == [0.1, 0, 0, 0, 0]
+    assert frame.header.frame_id == 'camera' and frame.header.stamp == Time(sec=12, nanosec=500000000)
+
+
+def test_without_a_frame_id_camera_infos_is_taken(assembler):
+    assert assembler.assemble(image(frame_id='')).header.frame_id == 'info_camera'
+
+
+def test_the_camera_is_made_anew_only_when_the_calibration_changes(assembler):
+    first = assembler.assemble(image()).camera
+    assembler.set_camera_info(camera_info())
+    assert assembler.assemble(image()).camera is first
+    assembler.set_camera_info(camera_info(focal=11.0))
+    assert assembler.assemble(image()).camera.k[0, 0] == 11
+
+
+def test_no_camera_info_yet():
+    with pytest.raises(InputError, match='no camera_info yet'):
+        FrameAssembler().assemble(image())
+
+
+def test_an_uncalibrated_camera(assembler):
+    assembler.set_camera_info(camera_info(focal=0.0))
+    with pytest.raises(InputError, match=r'camera_info: .*K is all zero'):
+        assembler.assemble(image())
+    assembler.set_camera_info(camera_info())
+    assert assembler.assemble(image())
+
+
+def test_sizes_that_differ(assembler):
+    with pytest.raises(InputError, match='image is 8x5 but camera_info is for 8x6'):
+        assembler.assemble(image(height=5))
+
+
+def test_bad_images(assembler):
+    with pytest.raises(InputError, match="unknown encoding"):
+        assembler.assemble(image(encoding='rgb9'))
+
+
+def test_an_image_waits_a_moment_for_its_camera_info(assembler):
+    assembler.assemble(image())
+    threading.Timer(0.02, lambda: assembler.set_camera_info(camera_info(16, 12))).start()
+    assert assembler.assemble(image(16, 12)).camera.width == 16
+
+
+def test_the_wait_is_short(assembler):
+    begin = time.monotonic()
+    with pytest.raises(InputError):
+        assembler.assemble(image(16, 12))
+    assert time.monotonic() - begin < 1
+
+
+def test_stamps(assembler):
+    assert not assembler.assemble(image(stamp=100.0)).restarted
+    assert not assembler.assemble(image(stamp=100.0)).restarted, 'a repeated stamp is no jump'
+    with pytest.raises(InputError, match='before the last one'):
+        assembler.assemble(image(stamp=99.75))
+    assert not assembler.assemble(image(stamp=100.25)).restarted, 'the late image changed nothing'
+    assert assembler.assemble(image(stamp=5.0)).restarted
+    assert not assembler.assemble(image(stamp=5.25)).restarted
+    assembler.reset()
+    assert not assembler.assemble(image(stamp=1.0)).restarted
+
+
+def test_a_refused_image_does_not_move_time(assembler):
+    assembler.assemble(image(stamp=100.0))
+    with pytest.raises(InputError):
+        assembler.assemble(image(stamp=900.0, encoding='rgb9'))
+    assert not assembler.assemble(image(stamp=100.5)).restarted
