@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import torch
 
 from mesh_perception.body import load_body, skin, skin_joints
+from mesh_perception.body.light import light_body
 from mesh_perception.detection import Detector
 from mesh_perception.geometry.crops import crop
 from mesh_perception.inverse_kinematics import initial_parameters
@@ -47,6 +48,7 @@ class MeshPipeline:
         self.config = config
         self.device = choose_device(config.device)
         self.body = load_body(config.body).to(self.device)
+        self.light_body = light_body(self.body)
         self.detector = Detector(config.detection, device=self.device)
         self.network = BlazePose(config.skeleton.network, device=self.device)
         self.mapping = load_joint_mapping().to(self.device)
@@ -80,7 +82,7 @@ class MeshPipeline:
 
     def meshes(self, people, light=False):
         """Vertices (N, V, 3) m in the camera's frame as numpy; `light`: those of the body's light mesh alone."""
-        body = self.body.light() if light else self.body
+        body = self.light_body if light else self.body
         with self.stopwatch('mesh'), torch.inference_mode():
             return skin(body, people.rotations.to(self.device), people.betas.to(self.device),
                         people.translation.to(self.device)).vertices.cpu().numpy()

@@ -19,12 +19,14 @@ from mesh_perception.body import load_body, skin
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.crops import crop, regions_from_boxes
 from mesh_perception.geometry.rotations import axis_angle_to_matrix
-from mesh_perception.joints import BLAZEPOSE_MIRROR, SMPL_JOINTS, SMPL_MIRROR
-from mesh_perception.skeleton.blazepose import BlazePose, Landmarks
+from mesh_perception.joints import BLAZEPOSE_LANDMARKS, BLAZEPOSE_MIRROR, SMPL_JOINTS, SMPL_MIRROR
+from mesh_perception.skeleton.blazepose import BlazePose
+from mesh_perception.skeleton.landmark_joints import HIPS
 from mesh_perception.visualization.renderer import Renderer
 
-SIZE = 448  # px, the rendered picture
+SIZE = 384  # px, the rendered picture
 BATCH = 20
+RIDGE = 5e-3  # m^2: more lets joints follow far landmarks, and their noise; less costs accuracy
 LIMBS = ((16, 11), (17, 12), (18, 13), (19, 14), (20, 15), (21, 16), (4, 25), (5, 26), (7, 27), (8, 28))
 
 
@@ -43,7 +45,7 @@ def sample_bodies(body, poses, generator):
     poses[:, 0] = tilt @ flip @ turn @ poses[:, 0]
     betas = torch.randn(n, body.num_betas, generator=generator).clamp(-2.5, 2.5)
     fov = uniform(generator, 35, 75, n)
-    distance = uniform(generator, 1.25, 2.2, n) / torch.tan(torch.deg2rad(fov) / 2)
+    distance = uniform(generator, 1.0, 1.8, n) / torch.tan(torch.deg2rad(fov) / 2)
     offset = uniform(generator, -0.3, 0.3, n, 2)
     mesh = skin(body, poses, betas, torch.zeros(n, 3))
     center = (mesh.vertices.amax(1) + mesh.vertices.amin(1)) / 2
@@ -101,15 +103,39 @@ def observe(network, renderer, body, vertices, joints, fov, rng, pictures):
     return landmarks, truth - truth[:, :1], camera, pixels, good
 
 
-def solve(inputs, outputs, gain_free, ridge):
-    """Weights (24, 33) with rows that sum to one (or to anything: gain_free), pulled towards small numbers."""
-    gram, moment = inputs.T @ inputs, inputs.T @ outputs
-    regular = gram + ridge * len(inputs) * np.eye(33)
-    if gain_free:
-        return np.linalg.solve(regular, moment).T
+def anatomy():
+    """Where the joints would lie among the landmarks if nothing were fitted: weights (24, 33), rows sum to one."""
+    weights = np.zeros((24, 33))
+
+    def give(joint, **parts):
+        for name, share in parts.items():
+            names = [name] if name in BLAZEPOSE_LANDMARKS else [f'left_{name}', f'right_{name}']
+            for landmark in names:
+                weights[SMPL_JOINTS.index(joint), BLAZEPOSE_LANDMARKS.index(landmark)] += share / len(names)
+    give('pelvis', hip=1)
+    give('spine1', hip=0.8, shoulder=0.2)
+    give('spine2', hip=0.55, shoulder=0.45)
+    give('spine3', hip=0.45, shoulder=0.55)
+    give('neck', shoulder=0.9, ear=0.1)
+    give('head', ear=0.8, shoulder=0.2)
+    for side in ('left', 'right'):
+        for joint in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist'):
+            give(f'{side}_{joint}', **{f'{side}_{joint}': 1})
+        give(f'{side}_collar', **{f'{side}_shoulder': 0.4, 'shoulder': 0.6})
+        give(f'{side}_foot', **{f'{side}_foot_index': 0.7, f'{side}_ankle': 0.3})
+        give(f'{side}_hand', **{f'{side}_index': 0.5, f'{side}_pinky': 0.5})
+    return weights
+
+
+def solve(inputs, outputs, prior, sum_to_one):
+    """Ridge regression (n, 33) -> (n, 24) that is pulled towards `prior`: a joint should follow its own landmarks."""
+    gram = inputs.T @ inputs + RIDGE * len(inputs) * np.eye(33)
+    moment = inputs.T @ (outputs - inputs @ prior.T)
+    if not sum_to_one:
+        return prior + np.linalg.solve(gram, moment).T
     one = np.ones((33, 1))
-    kkt = np.block([[regular, one], [one.T, np.zeros((1, 1))]])
-    return np.linalg.solve(kkt, np.vstack((moment, np.ones((1, outputs.shape[1])))))[:33].T
+    kkt = np.block([[gram, one], [one.T, np.zeros((1, 1))]])
+    return prior + np.linalg.solve(kkt, np.vstack((moment, np.zeros((1, 24)))))[:33].T
 
 
 def mirrored(world, joints):
@@ -119,17 +145,13 @@ def mirrored(world, joints):
             np.concatenate((joints, joints[:, SMPL_MIRROR] * flip)))
 
 
-def fit(world, joints, ridge=2e-5):
-    """Landmarks (n, 33, 3) and joints (n, 24, 3), both root-relative -> (image weights, depth weights)."""
+def fit(world, joints):
+    """Landmarks (n, 33, 3) and joints (n, 24, 3), relative to hips and pelvis -> (image weights, depth weights)."""
     world, joints = mirrored(world, joints)
-    # Landmarks are relative to the hips' centre and joints to the pelvis: the mean of both is the common origin.
-    n = len(world)
-    origin = world[:, [23, 24]].mean(1, keepdims=True)
-    world = world - origin
-    xy = world[..., :2].transpose(0, 2, 1).reshape(2 * n, 33)
-    image = solve(xy, joints[..., :2].transpose(0, 2, 1).reshape(2 * n, 24), False, ridge)
-    depth = solve(world[..., 2], joints[..., 2], True, ridge)
-    return image, depth
+    n, prior = len(world), anatomy()
+    plane = world[..., :2].transpose(0, 2, 1).reshape(2 * n, 33)
+    image = solve(plane, joints[..., :2].transpose(0, 2, 1).reshape(2 * n, 24), prior, True)
+    return image, solve(world[..., 2], joints[..., 2], prior, False)
 
 
 def relative(image, depth, world):
@@ -151,7 +173,7 @@ def observe_split(split, count, arguments, body, network, renderer):
                                                   picture)
             rejected += not good
             if good:
-                world.append(landmarks.world)
+                world.append(landmarks.world - landmarks.world[:, HIPS].mean(1, keepdim=True))
                 truth.append(true)
     print(f'{split}: {len(world)} used, {rejected} rejected')
     return torch.cat(world).double().numpy(), torch.cat(truth).double().numpy()
@@ -194,10 +216,7 @@ def main():
             np.savez(arguments.cache, a=train[0], b=train[1], c=test[0], d=test[1])
     image, depth = fit(*train)
     report(image, depth, *test)
-    limbs = np.array(LIMBS).T[0]
-    gain = float(np.median(depth[limbs].sum(1)))
-    np.savez_compressed(arguments.output, image=image.astype(np.float32), depth=depth.astype(np.float32),
-                        gain=np.float32(gain))
+    np.savez_compressed(arguments.output, image=image.astype(np.float32), depth=depth.astype(np.float32))
 
 
 if __name__ == '__main__':

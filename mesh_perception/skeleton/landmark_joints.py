@@ -17,21 +17,19 @@ HIPS = [23, 24]
 class JointMapping:
     """A linear mapping, fitted on the network's output for rendered open bodies (tools/fit_joint_mapping.py).
 
-    Depth has weights of its own: the network reports limbs' depth too small.
+    Depth has weights of its own: what the network says of it is worth less, and differently so for each joint.
     """
     image: Tensor  # (24, 33) for x and y, in metres and in pixels; rows sum to one
     depth: Tensor  # (24, 33) for z along the crop's viewing ray, relative to the hips' centre
-    gain: float    # the mean factor by which depth is stretched, for single directions
 
     def to(self, *args, **kwargs):
-        return JointMapping(self.image.to(*args, **kwargs), self.depth.to(*args, **kwargs), self.gain)
+        return JointMapping(self.image.to(*args, **kwargs), self.depth.to(*args, **kwargs))
 
 
 def load_joint_mapping(name='blazepose_joints.npz'):
     """The committed mapping."""
     with np.load(data_file(name), allow_pickle=False) as arrays:
-        return JointMapping(torch.from_numpy(arrays['image']), torch.from_numpy(arrays['depth']),
-                            float(arrays['gain']))
+        return JointMapping(torch.from_numpy(arrays['image']), torch.from_numpy(arrays['depth']))
 
 
 def relative_joints(world, mapping):
@@ -59,8 +57,7 @@ def skeletons_from_landmarks(landmarks, camera, mapping):
     on_ray = torch.cat((rays * joints[..., 2:], joints[..., 2:]), -1)
     joints = torch.lerp(joints, on_ray, weights[..., None])
 
-    stretched = landmarks.world * landmarks.world.new_tensor((1, 1, mapping.gain)) @ turn
-    directions, hint_weights = landmark_hints(stretched, certain, relative)
+    directions, hint_weights = landmark_hints(landmarks.world @ turn, certain, relative)
     return Skeletons(joints=joints, relative_joints=relative, image_joints=image, confidence=confidence,
                      features=_features(landmarks, turn, camera, root), hint_directions=directions,
                      hint_weights=hint_weights, scores=landmarks.scores)
