@@ -83,13 +83,15 @@ def rotation_between(start: Tensor, end: Tensor) -> Tensor:
     known = (_dot(start, start) > _SHORTEST**2) & (_dot(end, end) > _SHORTEST**2)
     x_axis = _axis(start, 0)
     start, end = (_unit(torch.where(known, v, x_axis), x_axis) for v in (start, end))
-    # cos and sin * axis of the half angle, both times 2 cos: exact enough until start + end is rounding alone.
-    middle = start + end
-    quaternion = torch.cat([torch.linalg.cross(start, end), _dot(middle, middle) / 2], dim=-1)
-    opposite = _dot(middle, middle) < (16 * torch.finfo(start.dtype).eps)**2
-    axis = _perpendicular(start)
-    turn = torch.cat([axis, torch.zeros_like(axis[..., :1])], dim=-1)
-    return quaternion_to_matrix(torch.where(opposite, turn, quaternion))
+    # The arc between vectors at most a right angle apart is well conditioned. Others are first turned by half, about
+    # their common normal: even where that normal is rounding alone, `start` arrives exactly at `end`.
+    turned = _dot(start, end) < 0
+    near = torch.where(turned, -start, start)
+    arc = quaternion_to_matrix(torch.cat([torch.linalg.cross(near, end), 1 + _dot(near, end)], dim=-1))
+    normal = _unit(torch.linalg.cross(start, end), _perpendicular(start), shortest=8 * torch.finfo(start.dtype).eps)
+    normal = _unit(normal - _dot(normal, start) * start, _perpendicular(start))
+    half_turn = 2 * normal[..., :, None] * normal[..., None, :] - _identity(start)
+    return arc @ torch.where(turned[..., None], half_turn, _identity(start))
 
 
 def project_to_rotation(matrix: Tensor) -> Tensor:
