@@ -31,7 +31,7 @@ def draw_skeletons(image, joints_2d, confidence, track_ids, names=SMPL_JOINTS, p
             thickness = 2 * width if sure[joint] and sure[parent] else 1
             cv2.line(image, points[joint], points[parent], sides[joint], thickness, cv2.LINE_AA, _SHIFT)
         for joint in np.nonzero(known & sure)[0]:
-            cv2.circle(image, points[joint], int(1.8 * width * 2 ** _SHIFT), color, -1, cv2.LINE_AA, _SHIFT)
+            cv2.circle(image, points[joint], int(2.3 * width * 2 ** _SHIFT), color, -1, cv2.LINE_AA, _SHIFT)
     return image
 
 

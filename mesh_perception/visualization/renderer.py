@@ -203,7 +203,7 @@ class Renderer:
         return np.where(person > 0, depth, np.float32(np.inf)), person - 1
 
     def _begin(self, target, program, k, near, window):
-        """Clears the target's first (columns, rows) pixels and makes them the picture's window."""
+        """Clears the target and makes its first (columns, rows) pixels the picture's window."""
         left, top, columns, rows = window
         projection = np.array([
             2 / columns * (k[0] + (0.5 - left) * k[2]) - k[2],
@@ -213,7 +213,7 @@ class Renderer:
         program['near'] = near
         target.use()
         target.viewport = 0, 0, columns, rows
-        target.clear(viewport=(0, 0, columns, rows))
+        target.clear()
         self._context.enable_only(self._gl.DEPTH_TEST)
 
     def _cull(self, mesh):
