@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mesh_perception.inverse_kinematics.solver import follow_bones, rest_bones
 from mesh_perception.inverse_kinematics.swing import Swings, apply, directions, lengths, twist_matrices, unit_circle
-from mesh_perception.inverse_kinematics.tree import tree
+from mesh_perception.inverse_kinematics.tree import constant, tree
 from mesh_perception.joints import SMPL_JOINTS, SMPL_LEAVES
 
 
@@ -29,7 +29,8 @@ def _axis(joint, name):
 
 
 # (24, 3) float64, each well away from its joint's bone.
-HINT_AXES = torch.tensor([_axis(joint, name) for joint, name in enumerate(SMPL_JOINTS)], dtype=torch.float64)
+_AXES = tuple(_axis(joint, name) for joint, name in enumerate(SMPL_JOINTS))
+HINT_AXES = constant(_AXES, torch.device('cpu'))
 
 # Sines of the angles from which on a plane is known at all, and certainly (15 and 37 degrees): with 2 cm of noise on
 # the joints of motion capture, hips came out best around these.
@@ -110,7 +111,7 @@ def solve_with_hints(rest_joints: Tensor, joints: Tensor, hint_directions: Tenso
     hint asks for is already made at an elbow without a hint: this is how forearms turn palms.
     """
     bones = directions(rest_bones(rest_joints.double()))
-    axes = HINT_AXES.to(joints.device).expand_as(bones)
+    axes = constant(_AXES, joints.device).expand_as(bones)
     across = directions(axes - (axes * bones).sum(-1, keepdim=True) * bones)
     above = torch.linalg.cross(bones, across)
     leaf_swings = Swings(axes)

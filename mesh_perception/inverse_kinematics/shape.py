@@ -4,7 +4,7 @@ from torch import Tensor
 
 from mesh_perception.body.model import BodyModel
 from mesh_perception.inverse_kinematics.swing import directions, lengths
-from mesh_perception.inverse_kinematics.tree import tree
+from mesh_perception.inverse_kinematics.tree import constant, tree
 from mesh_perception.joints import SMPL_JOINTS
 
 # How far each bone (named by its lower end) is believed: joints inside the trunk are guessed, not seen, by any
@@ -26,7 +26,7 @@ def fit_betas(body: BodyModel, joints: Tensor, weights: Tensor | None = None,
     """
     parents = tree(joints.device).parents
     observed = lengths(joints.double() - joints.double()[:, parents])[..., 0]
-    bone_weights = joints.new_tensor(_BONE_WEIGHTS, dtype=torch.float64).expand_as(observed)
+    bone_weights = constant(_BONE_WEIGHTS, joints.device).expand_as(observed)
     if weights is not None:
         bone_weights = bone_weights * torch.minimum(weights, weights[:, parents])
     template = body.joint_template.double() - body.joint_template.double()[parents]

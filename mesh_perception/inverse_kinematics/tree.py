@@ -1,4 +1,4 @@
-"""SMPL's kinematic tree as index tensors, one copy a device (indexing by Python lists would upload them each time)."""
+"""SMPL's kinematic tree and other constants as tensors, one copy a device: Python lists would be uploaded each time."""
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -25,13 +25,16 @@ class Tree:
     levels: tuple      # of Level, below the pelvis
 
 
-def tree(device: torch.device) -> Tree:
-    """The tree's tensors on `device`."""
-    return _tree(torch.device(device))
+@lru_cache
+def constant(values: tuple, device: torch.device) -> Tensor:
+    """Nested tuples as a float64 tensor on `device`."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float64, device=device)
 
 
 @lru_cache
-def _tree(device):
+def tree(device: torch.device) -> Tree:
+    """The tree's tensors on `device`."""
     # What is made in inference mode could never be used in training.
     with torch.inference_mode(False):
         def tensor(values):

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from mesh_perception.inverse_kinematics.solver import solve, twists_from_rotations
+from mesh_perception.inverse_kinematics.tree import tree
 from mesh_perception.joints import SMPL_CHILD, SMPL_LEAVES
 
 from .reference import T_POSE, angles_between, forward, random_rotations, rest_poses
@@ -223,3 +224,13 @@ def test_same_on_cuda():
     rest, joints = torch.from_numpy(rest_poses(rng, 8)), torch.from_numpy(rest_poses(rng, 8))
     tensors = rest, joints, no_twists(8), identity_leaves(8)
     assert torch.allclose(solve(*(t.cuda() for t in tensors)).cpu(), solve(*tensors), atol=1e-9)
+
+
+def test_what_inference_cached_serves_training():
+    rest = torch.from_numpy(T_POSE)[None]
+    tree.cache_clear()
+    with torch.inference_mode():
+        solve(rest, rest, no_twists(1), identity_leaves(1))
+    joints = rest.clone().requires_grad_()
+    gradient, = torch.autograd.grad(solve(rest, joints, no_twists(1), identity_leaves(1)).sum(), joints)
+    assert gradient.isfinite().all()
