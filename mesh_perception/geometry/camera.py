@@ -1,5 +1,6 @@
 """A calibrated camera: intrinsics and lens distortion, from numbers, a calibration file or a CameraInfo message."""
 import math
+import numbers
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Camera:
     def __post_init__(self):
         for name in ('width', 'height'):
             value = getattr(self, name)
-            if int(value) != value or value <= 0:
+            if not isinstance(value, numbers.Real) or not value > 0 or value % 1 != 0:
                 raise CameraError(f'camera {name}: {value!r}, expected a positive number of pixels')
             object.__setattr__(self, name, int(value))
         object.__setattr__(self, 'k', _check_matrix(self.k))

@@ -145,9 +145,10 @@ def _fisheye_distort(points: Tensor, k: tuple) -> Tensor:
     small = square < 1e-4
     radius = torch.where(small, 1, square).sqrt()
     angle = radius.atan().clamp_max(_largest_angle(k))
-    near = 1 - square / 3 + square**2 / 5 - square**3 / 7 + square**4 / 9  # atan(r) / r
-    ratio = torch.where(small, near, angle / radius)
-    turned = torch.where(small, square * near * near, angle * angle)
+    tiny = torch.where(small, square, 0)
+    series = 1 - tiny / 3 + tiny**2 / 5 - tiny**3 / 7 + tiny**4 / 9  # atan(r) / r
+    ratio = torch.where(small, series, angle / radius)
+    turned = torch.where(small, tiny * series * series, angle * angle)
     return points * ratio * _fisheye_factor(turned, k)
 
 

@@ -141,7 +141,8 @@ def _sinc(square: Tensor) -> Tensor:
     """sin(x) / x from x squared."""
     small = square < 1e-2
     root = torch.where(small, 1, square).sqrt()
-    series = 1 - square / 6 * (1 - square / 20 * (1 - square / 42 * (1 - square / 72)))
+    tiny = torch.where(small, square, 0)
+    series = 1 - tiny / 6 * (1 - tiny / 20 * (1 - tiny / 42 * (1 - tiny / 72)))
     return torch.where(small, series, root.sin() / root)
 
 
