@@ -80,7 +80,12 @@ def background(rng):
 
 
 def observe(network, renderer, body, vertices, joints, fov, rng, pictures):
-    """Renders one body and looks at it as the pipeline looks at a new person -> Landmarks, true joints in the crop."""
+    """Renders one body and looks at it as the pipeline looks at a new person.
+
+    -> what the network says of it and what is true: {'world' (33, 3) m, 'joints' (24, 3) m, both with the crop's axes
+    and relative to hips and pelvis, 'image' (33, 2) and 'pixels' (24, 2) in sides of the crop}; None where the network
+    saw no person or another pose.
+    """
     camera = Camera.from_fov(SIZE, SIZE, float(fov))
     picture = renderer.render(vertices[None].numpy(), body.faces.numpy(), camera.k, clothing(body, rng)[None],
                               background=background(rng), ambient=float(rng.uniform(0.3, 0.7)))
@@ -92,15 +97,19 @@ def observe(network, renderer, body, vertices, joints, fov, rng, pictures):
     jitter.sizes = jitter.sizes * float(rng.uniform(0.9, 1.15))
     jitter.centers = jitter.centers + torch.from_numpy(rng.normal(0, 0.02, 2)).float() * jitter.sizes[:, None]
     landmarks = network(crop(image, camera, jitter), camera)
-    truth = joints[None] @ landmarks.rotations.transpose(-1, -2)
     if pictures is not None:
         for x, y in landmarks.image[0].tolist():
             cv2.circle(picture, (round(x), round(y)), 2, (0, 255, 0), -1)
         cv2.imwrite(str(pictures), picture[..., ::-1])
     body_joints, marks = np.array(LIMBS).T
-    off = (landmarks.image[:, marks] - pixels[:, body_joints]).norm(dim=-1).mean() / float(jitter.sizes)
-    good = float(landmarks.scores) > 0.8 and float(off) < 0.06
-    return landmarks, truth - truth[:, :1], camera, pixels, good
+    size = jitter.sizes[0]
+    off = (landmarks.image[:, marks] - pixels[:, body_joints]).norm(dim=-1).mean() / size
+    if float(landmarks.scores) < 0.8 or float(off) > 0.06:
+        return None
+    world, image = landmarks.world[0], landmarks.image[0]
+    truth = joints @ landmarks.rotations[0].T
+    return {'world': world - world[HIPS].mean(0), 'joints': truth - truth[0],
+            'image': (image - image[HIPS].mean(0)) / size, 'pixels': (pixels[0] - image[HIPS].mean(0)) / size}
 
 
 def anatomy():
@@ -139,24 +148,29 @@ def solve(inputs, outputs, prior, sum_to_one):
 
 
 def mirrored(world, joints):
-    """The mirror images: twice the data, and a mapping that treats left and right alike."""
-    flip = np.array([-1.0, 1, 1])
+    """With the mirror images: twice the data, and a mapping that treats left and right alike."""
+    flip = np.array([-1.0, 1, 1])[:world.shape[-1]]
     return (np.concatenate((world, world[:, BLAZEPOSE_MIRROR] * flip)),
             np.concatenate((joints, joints[:, SMPL_MIRROR] * flip)))
 
 
-def fit(world, joints):
-    """Landmarks (n, 33, 3) and joints (n, 24, 3), relative to hips and pelvis -> (image weights, depth weights)."""
-    world, joints = mirrored(world, joints)
-    n, prior = len(world), anatomy()
-    plane = world[..., :2].transpose(0, 2, 1).reshape(2 * n, 33)
-    image = solve(plane, joints[..., :2].transpose(0, 2, 1).reshape(2 * n, 24), prior, True)
-    return image, solve(world[..., 2], joints[..., 2], prior, False)
+def fit(seen):
+    """Observations (n, ...) -> {'image': weights for pixels, 'plane': for x and y in metres, 'depth': for z}."""
+    prior = anatomy()
+    world, joints = mirrored(seen['world'], seen['joints'])
+    image, pixels = mirrored(seen['image'], seen['pixels'])
+
+    def columns(points):
+        return points.transpose(0, 2, 1).reshape(-1, points.shape[1])
+    return {'image': solve(columns(image), columns(pixels), prior, True),
+            'plane': solve(columns(world[..., :2]), columns(joints[..., :2]), prior, True),
+            'depth': solve(world[..., 2], joints[..., 2], prior, False)}
 
 
-def relative(image, depth, world):
+def relative(mapping, world):
     """The fitted mapping's joints (n, 24, 3), relative to the pelvis."""
-    joints = np.einsum('ajl,nla->nja', np.stack((image, image, depth)), world)
+    weights = np.stack((mapping['plane'], mapping['plane'], mapping['depth']))
+    joints = np.einsum('ajl,nla->nja', weights, world)
     return joints - joints[:, :1]
 
 
@@ -164,32 +178,29 @@ def observe_split(split, count, arguments, body, network, renderer):
     generator = torch.Generator().manual_seed(arguments.seed + (split == 'test'))
     rng = np.random.default_rng(arguments.seed + (split == 'test'))
     poses = retarget(*load_poses(arguments.mocap, count, split, generator), body.joint_template)
-    world, truth, rejected = [], [], 0
+    seen = []
     for start in tqdm(range(0, count, BATCH), desc=split):
         vertices, joints, fov = sample_bodies(body, poses[start:start + BATCH], generator)
         for i in range(len(vertices)):
             picture = arguments.pictures / f'{split}_{start}.png' if arguments.pictures and i == 0 else None
-            landmarks, true, _, _, good = observe(network, renderer, body, vertices[i], joints[i], fov[i], rng,
-                                                  picture)
-            rejected += not good
-            if good:
-                world.append(landmarks.world - landmarks.world[:, HIPS].mean(1, keepdim=True))
-                truth.append(true)
-    print(f'{split}: {len(world)} used, {rejected} rejected')
-    return torch.cat(world).double().numpy(), torch.cat(truth).double().numpy()
+            seen.append(observe(network, renderer, body, vertices[i], joints[i], fov[i], rng, picture))
+    good = [one for one in seen if one is not None]
+    print(f'{split}: {len(good)} used, {len(seen) - len(good)} rejected')
+    return {name: torch.stack([one[name] for one in good]).double().numpy() for name in good[0]}
 
 
-def report(image, depth, world, joints):
-    """Held-out errors in millimetres, by joint."""
-    error = 1e3 * (relative(image, depth, world) - joints)
+def report(mapping, seen):
+    """Held-out errors, by joint."""
+    error = 1e3 * (relative(mapping, seen['world']) - seen['joints'])
     distance = np.linalg.norm(error, axis=-1)
     rms = np.sqrt((error ** 2).mean((0, 1)))
+    pixels = np.linalg.norm(np.einsum('jl,nla->nja', mapping['image'], seen['image']) - seen['pixels'], axis=-1)
     print(f'MPJPE {distance.mean():.1f} mm, root mean square x {rms[0]:.1f} y {rms[1]:.1f} z {rms[2]:.1f}')
     for group, indices in {'spine': (3, 6, 9, 12, 15), 'collars': (13, 14), 'hands': (22, 23), 'feet': (10, 11),
                            'limbs': (1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21)}.items():
-        print(f'  {group:8s} {distance[:, indices].mean():6.1f} mm')
+        print(f'  {group:8s} {distance[:, indices].mean():6.1f} mm {100 * pixels[:, indices].mean():5.2f} % of the crop')
     for j, name in enumerate(SMPL_JOINTS):
-        print(f'  {name:15s} {distance[:, j].mean():6.1f}')
+        print(f'  {name:15s} {distance[:, j].mean():6.1f} mm {100 * pixels[:, j].mean():5.2f} %')
 
 
 def main():
@@ -206,17 +217,19 @@ def main():
         arguments.pictures.mkdir(parents=True, exist_ok=True)
     if arguments.cache and arguments.cache.exists():
         with np.load(arguments.cache) as data:
-            train, test = (data['a'], data['b']), (data['c'], data['d'])
+            train, test = ({key.split('/')[1]: data[key] for key in data.files if key.startswith(split)}
+                           for split in ('train', 'test'))
     else:
         body, network = load_body('open'), BlazePose(arguments.network)
         with Renderer(SIZE, SIZE) as renderer, torch.inference_mode():
             train = observe_split('train', arguments.samples, arguments, body, network, renderer)
             test = observe_split('test', arguments.samples // 4, arguments, body, network, renderer)
         if arguments.cache:
-            np.savez(arguments.cache, a=train[0], b=train[1], c=test[0], d=test[1])
-    image, depth = fit(*train)
-    report(image, depth, *test)
-    np.savez_compressed(arguments.output, image=image.astype(np.float32), depth=depth.astype(np.float32))
+            np.savez(arguments.cache, **{f'{split}/{key}': value for split, seen in (('train', train), ('test', test))
+                                         for key, value in seen.items()})
+    mapping = fit(train)
+    report(mapping, test)
+    np.savez_compressed(arguments.output, **{name: weights.astype(np.float32) for name, weights in mapping.items()})
 
 
 if __name__ == '__main__':

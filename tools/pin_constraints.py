@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +42,7 @@ def lines(resolved: dict[str, dict[str, str]]) -> list[str]:
     result = []
     for name in sorted({name for versions in resolved.values() for name in versions}):
         having = [python for python in pythons if name in resolved[python]]
-        changes = [p for last, p in zip(having, having[1:], strict=False) if resolved[last][name] != resolved[p][name]]
+        changes = [p for last, p in pairwise(having) if resolved[last][name] != resolved[p][name]]
         starts = [having[0], *changes]
         for start, end in zip(starts, [*starts[1:], None], strict=True):
             markers = [f'python_version >= "{start}"'] * (start != starts[0])

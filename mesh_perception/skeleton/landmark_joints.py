@@ -1,5 +1,5 @@
 """From 33 landmarks to SMPL's 24 joints, in metres, in pixels and absolute in the camera's frame."""
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -15,26 +15,28 @@ HIPS = [23, 24]
 
 @dataclass
 class JointMapping:
-    """A linear mapping, fitted on the network's output for rendered open bodies (tools/fit_joint_mapping.py).
+    """Linear mappings, fitted on the network's output for rendered open bodies (tools/fit_joint_mapping.py).
 
-    Depth has weights of its own: what the network says of it is worth less, and differently so for each joint.
+    Pixels and metres are two outputs of the network with errors of their own, and depth is the worst of them: each has
+    its weights.
     """
-    image: Tensor  # (24, 33) for x and y, in metres and in pixels; rows sum to one
-    depth: Tensor  # (24, 33) for z along the crop's viewing ray, relative to the hips' centre
+    image: Tensor  # (24, 33) for pixels; rows sum to one
+    plane: Tensor  # (24, 33) for x and y in metres, across the crop's viewing ray; rows sum to one
+    depth: Tensor  # (24, 33) for z along it, relative to the hips' centre
 
     def to(self, *args, **kwargs):
-        return JointMapping(self.image.to(*args, **kwargs), self.depth.to(*args, **kwargs))
+        return JointMapping(*(getattr(self, f.name).to(*args, **kwargs) for f in fields(self)))
 
 
 def load_joint_mapping(name='blazepose_joints.npz'):
     """The committed mapping."""
     with np.load(data_file(name), allow_pickle=False) as arrays:
-        return JointMapping(torch.from_numpy(arrays['image']), torch.from_numpy(arrays['depth']))
+        return JointMapping(*(torch.from_numpy(arrays[f.name]) for f in fields(JointMapping)))
 
 
 def relative_joints(world, mapping):
     """Landmarks (N, 33, 3) m in the crop's axes -> joints (N, 24, 3) m relative to the pelvis, same axes."""
-    weights = torch.stack((mapping.image, mapping.image, mapping.depth))  # (3, 24, 33)
+    weights = torch.stack((mapping.plane, mapping.plane, mapping.depth))  # (3, 24, 33)
     joints = torch.einsum('ajl,nla->nja', weights, world - world[:, HIPS].mean(1, keepdim=True))
     return joints - joints[:, :1]
 

@@ -51,7 +51,9 @@ def check_machine():
     except ImportError:
         missing["Python's venv module"] = f'{python}-venv'
     if missing:
-        raise SetupError(f'missing: {", ".join(missing)} (on Debian or Ubuntu: apt install {" ".join(missing.values())})')
+        raise SetupError(
+            f'missing: {", ".join(missing)} (on Debian or Ubuntu: apt install {" ".join(missing.values())})'
+        )
 
 
 def fingerprint(*paths: Path) -> str:
@@ -113,7 +115,10 @@ def announce_download(report: Path):
     sizes = sorted(((size, item['metadata']['name']) for size, item in zip(sizes, items, strict=True)), reverse=True)
     largest = ', '.join(f'{name} {size / 1e6:.0f} MB' for size, name in sizes[:3] if size > 1e7)
     total = sum(size for size, _ in sizes)
-    print(f'setup: {len(items)} packages, {total / 1e6:.0f} MB to download' + (f' ({largest})' if largest else ''), flush=True)
+    print(
+        f'setup: {len(items)} packages, {total / 1e6:.0f} MB to download' + (f' ({largest})' if largest else ''),
+        flush=True,
+    )
 
 
 def install_packages():
