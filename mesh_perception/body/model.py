@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mesh_perception.body.reader import BodyFileError, read_body_file
 from mesh_perception.joints import SMPL_PARENTS
+from mesh_perception.resources import data_file
 
-OPEN_BODY = Path(__file__).resolve().parents[1] / 'data' / 'open_body.npz'
+OPEN_BODY = 'open_body.npz'
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ def load_body(name_or_path, num_betas: int = 10, dtype=torch.float32) -> BodyMod
 
     Raises BodyFileError (a ValueError), one line that names the file, for anything that is not a 24-joint SMPL body.
     """
-    path = OPEN_BODY if str(name_or_path) == 'open' else Path(name_or_path)
+    path = data_file(OPEN_BODY) if str(name_or_path) == 'open' else Path(name_or_path)
     arrays = read_body_file(path)
     try:
         return _body(arrays, path, num_betas, dtype)
@@ -61,9 +62,9 @@ def load_body(name_or_path, num_betas: int = 10, dtype=torch.float32) -> BodyMod
 
 
 def _body(arrays, path, num_betas, dtype):
+    _check_tree(arrays)
     template, faces = _array(arrays, 'v_template', (None, 3)), _array(arrays, 'f', (None, 3))
     count = len(template)
-    _check_tree(arrays)
     shapedirs = _array(arrays, 'shapedirs', (count, 3, None))[:, :, :num_betas]
     regressor = _array(arrays, 'J_regressor', (24, count))
     weights = _array(arrays, 'weights', (count, 24))
@@ -81,7 +82,7 @@ def _body(arrays, path, num_betas, dtype):
     def tensor(array, dtype=dtype):
         return torch.from_numpy(np.ascontiguousarray(array)).to(dtype)
 
-    if path == OPEN_BODY:
+    if 'name' in arrays:  # only the open body says what it is
         name, licence = str(arrays['name']), str(arrays['licence'])
     else:
         name = f'{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}'
@@ -116,7 +117,7 @@ def _check_tree(arrays):
     joints = tree.shape[1]
     if joints != 24:
         family = {16: 'MANO', 5: 'FLAME', 52: 'SMPL-H', 55: 'SMPL-X', 35: 'SMAL'}.get(joints, 'some other body')
-        raise BodyFileError(f"it has {joints} joints ({family}); SMPL's 24 expected (the smplx package loads the others)")
+        raise BodyFileError(f"it has {joints} joints ({family}), SMPL's 24 expected; the smplx package loads others")
     if not np.array_equal(tree[0, 1:].astype(np.int64), SMPL_PARENTS[1:]):
         raise BodyFileError("kintree_table is not SMPL's kinematic tree")
 

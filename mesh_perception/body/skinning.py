@@ -3,6 +3,8 @@
 Dense products with the (V, 24) weights beat gathering the four that are not zero (measured: 0.25 against 2 ms for two
 people of 13 718 vertices), and coordinate-major blending beats vertex-major.
 """
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ from mesh_perception.types import Meshes
 # Each level's parents as places in the level above, and where each joint ends up when the levels are joined.
 _PARENT_PLACES = tuple(
     tuple(above.index(SMPL_PARENTS[j]) for j in level)
-    for above, level in zip(SMPL_LEVELS[:-1], SMPL_LEVELS[1:], strict=True))
+    for above, level in pairwise(SMPL_LEVELS))
 _PLACES = tuple(sum(SMPL_LEVELS, ()).index(j) for j in range(24))
 
 
@@ -25,8 +27,8 @@ def rest_joints(body: BodyModel, betas: Tensor) -> Tensor:
 def skin(body: BodyModel, rotations: Tensor, betas: Tensor, translation: Tensor) -> Meshes:
     """Posed meshes: vertices (N, V, 3) and kinematic joints (N, 24, 3), m.
 
-    rotations (N, 24, 3, 3) relative to the parent, betas (N, B), translation (N, 3) m, which is SMPL's: joint 0 comes to
-    lie at its rest position plus the translation.
+    rotations (N, 24, 3, 3) relative to the parent, betas (N, B), translation (N, 3) m, which is SMPL's: joint 0 comes
+    to lie at its rest position plus the translation.
     """
     rest = rest_joints(body, betas)
     turns, joints = _forward(rotations, rest, translation)
