@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -42,7 +43,7 @@ def body_arrays(vertices=40, seed=0, betas=10):
 
 class Python2Pickler(pickle._Pickler):
     """Writes byte strings and text as Python 2 did: raw, without telling one from the other."""
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_string(self, value):
         data = value if isinstance(value, bytes) else value.encode('latin1')
