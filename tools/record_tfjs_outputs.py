@@ -3,8 +3,8 @@
 Run once, where the originals were fetched (`mesh-perception weights fetch`) and Node is at hand:
     npm install --prefix FOLDER @tensorflow/tfjs@4.22.0
     python tools/record_tfjs_outputs.py FOLDER
-It writes test/data/tfjs_outputs.npz. The inputs are made from test/data/two_people.png by `test_inputs` with numpy alone, so that every machine has
-the same numbers.
+It writes test/data/tfjs_outputs.npz. The inputs are made from test/data/two_people.png by `test_inputs` with numpy
+alone, so that every machine has the same numbers.
 """
 
 import json

@@ -1,8 +1,11 @@
 """Runs the graphs of `graph.py` as torch modules: any batch size, CPU and CUDA, float32 and half precision.
 
-On the CPU the convolutions go through oneDNN's fused operators, the ones that torch's own compiler emits, with their weights laid out once:
-nothing is compiled, so a new batch or image size costs nothing extra. Where torch lacks them, its plain operators run instead.
+On the CPU the convolutions go through oneDNN's fused operators, the ones that torch's own compiler emits, with their
+weights laid out once: nothing is compiled, so a new batch or image size costs nothing extra. Where torch lacks them,
+its plain operators run instead.
 """
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -31,10 +34,10 @@ class GraphModule(nn.Module):
                 self.register_buffer(f'weight_{index}', weight, persistent=False)
                 bias = graph.tensors[node.attributes['bias']].to(kind, copy=True)
                 self.register_buffer(f'bias_{index}', bias, persistent=False)
-                node = Node(node.op, node.inputs, node.output, {**node.attributes, 'pad': pad})
+                node = replace(node, attributes={**node.attributes, 'pad': pad})
             self.steps.append((index, node, kind))
         self.finished = _last_uses(graph)
-        self.packed: dict[int, Tensor] = {}
+        self.packed: dict[int, tuple[tuple, Tensor]] = {}
 
     def _apply(self, fn, recurse=True):
         self.packed = {}  # made again from the weights wherever these go
@@ -61,12 +64,14 @@ class GraphModule(nn.Module):
         return _activate_(x if other is None else x.add_(other), attributes['activation'])
 
     def _convolve_fused(self, index: int, attributes: dict, x: Tensor, other: Tensor | None = None) -> Tensor:
-        weight, bias = self.packed.get(index), getattr(self, f'bias_{index}')
+        # the best layout depends on the image's size, but hardly on how many there are, unless it is one
         shape = (attributes['pad'], attributes['stride'], (1, 1), attributes['groups'])
-        if weight is None:
-            weight = torch.ops.mkldnn._reorder_convolution_weight(getattr(self, f'weight_{index}').contiguous(), *shape)
-            self.packed[index] = weight
-        kind, _, slope = attributes['activation'].partition(':')
+        size, weight = self.packed.get(index, (None, None))
+        if size != (len(x) > 1, *x.shape[2:]):
+            size, weight = (len(x) > 1, *x.shape[2:]), getattr(self, f'weight_{index}').contiguous()
+            weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *shape, x.shape)
+            self.packed[index] = size, weight
+        bias, (kind, _, slope) = getattr(self, f'bias_{index}'), attributes['activation'].partition(':')
         if other is None:
             how = {'none': ('none', []), 'relu': ('relu', []), 'relu6': ('hardtanh', [0.0, 6.0])}.get(kind)
             how = how or ('leaky_relu', [float(slope)])

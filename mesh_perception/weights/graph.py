@@ -1,7 +1,7 @@
 """A small graph language for imported networks: few operators, NCHW, no fixed batch size, kept as one safetensors file.
 
-Every operator works on (N, C, H, W) tensors and never mentions N, so a graph imported from a file that was frozen for one image runs on any
-number of images. Padding is explicit: (top, bottom, left, right).
+Every operator works on (N, C, H, W) tensors and never mentions N, so a graph imported from a file that was frozen for
+one image runs on any number of images. Padding is explicit: (top, bottom, left, right).
 """
 
 import hashlib
@@ -41,10 +41,12 @@ class NetworkFileError(ValueError):
 
 @dataclass(frozen=True)
 class Node:
-    """One operator: `inputs` are names of earlier outputs, `output` is the name of its own, `attributes` are JSON values.
+    """One operator: `inputs` are names of earlier outputs, `output` is the name of its own, `attributes` are JSON
+    values.
 
-    conv (weight and bias name tensors; a second input is added before the activation), add, scale (x * factor + offset), pad (image sides, then zero channels behind), max_pool, resize
-    (bilinear, half-pixel centres), activation, sigmoid, concat and channels (along C), flatten (N, C*H*W), rows (N, H*W, C).
+    conv (weight and bias name tensors; a second input is added before the activation), add, scale (x * factor +
+    offset), pad (image sides, then zero channels behind), max_pool, resize (bilinear, half-pixel centres),
+    activation, sigmoid, concat and channels (along C), flatten (N, C*H*W), rows (N, H*W, C).
     """
 
     op: str
@@ -55,7 +57,8 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order of execution, the name of the one input, the names of the outputs, and the constant tensors."""
+    """Nodes in the order of execution, the name of the one input, the names of the outputs, and the constant
+    tensors."""
 
     input: str
     outputs: tuple[str, ...]
@@ -90,7 +93,8 @@ class Graph:
 
 
 def simplify(graph: Graph) -> Graph:
-    """Fold paddings into the convolutions behind them, sums and activations into those before, and drop what is unused."""
+    """Fold paddings into the convolutions behind them, sums and activations into those before, and drop what is
+    unused."""
     uses = _count_uses(graph.nodes, graph.outputs)
     renamed: dict[str, str] = {}
     result: dict[str, Node] = {}

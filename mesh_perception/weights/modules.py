@@ -1,6 +1,8 @@
-"""The open networks as torch modules: an imported graph with its input checks and, for MoveNet, the reading of its heat maps.
+"""The open networks as torch modules: an imported graph with its input checks and, for MoveNet, the reading of its
+heat maps.
 
-Every module takes any number of images, none included, runs its body in its dtype, and reads coordinates and returns its outputs in float32.
+Every module takes any number of images, none included, runs its body in its dtype, and reads coordinates and returns
+its outputs in float32.
 """
 
 from typing import NamedTuple
@@ -14,8 +16,10 @@ from mesh_perception.weights.graph import Graph
 
 
 class BlazePoseOutput(NamedTuple):
-    """BlazePose's raw outputs. `landmarks` (N, 195): 39 x (x, y, z in crop pixels, visibility and presence before the sigmoid);
-    `presence` (N, 1): probability of a person in the crop; `world` (N, 117): 39 x (x, y, z) metres from the middle of the hips."""
+    """BlazePose's raw outputs. `landmarks` (N, 195): 39 x (x, y, z in crop pixels, visibility and presence before the
+    sigmoid);
+    `presence` (N, 1): probability of a person in the crop; `world` (N, 117): 39 x (x, y, z) metres from the middle of
+    the hips."""
 
     landmarks: Tensor
     presence: Tensor
@@ -23,7 +27,8 @@ class BlazePoseOutput(NamedTuple):
 
 
 class NanoDetLevel(NamedTuple):
-    """One level of NanoDet on an n x n grid, rows first. `scores` (N, n * n, 80): COCO classes, in [0, 1]; `distances` (N, n * n, 44): for
+    """One level of NanoDet on an n x n grid, rows first. `scores` (N, n * n, 80): COCO classes, in [0, 1];
+    `distances` (N, n * n, 44): for
     left, top, right and bottom the logits of 11 distances from the cell's centre, 0 to 10 cells."""
 
     scores: Tensor
@@ -31,7 +36,8 @@ class NanoDetLevel(NamedTuple):
 
 
 class BlazePose(nn.Module):
-    """BlazePose GHUM's landmark network: images (N, 3, 256, 256), RGB in [0, 1], to `BlazePoseOutput`. The segmentation is left out."""
+    """BlazePose GHUM's landmark network: images (N, 3, 256, 256), RGB in [0, 1], to `BlazePoseOutput`. The
+    segmentation is left out."""
 
     def __init__(self, graph: Graph, dtype: torch.dtype = torch.float32):
         super().__init__()
@@ -48,7 +54,8 @@ class BlazePose(nn.Module):
 
 
 class NanoDet(nn.Module):
-    """NanoDet: images (N, 3, 416, 416), BGR, normalised by `NANODET_MEAN` and `NANODET_STD`, to three `NanoDetLevel`, n = 52, 26, 13."""
+    """NanoDet: images (N, 3, 416, 416), BGR, normalised by `NANODET_MEAN` and `NANODET_STD`, to three `NanoDetLevel`,
+    n = 52, 26, 13."""
 
     def __init__(self, graph: Graph, dtype: torch.dtype = torch.float32):
         super().__init__()
@@ -69,8 +76,8 @@ class NanoDet(nn.Module):
 class MoveNet(nn.Module):
     """MoveNet-MultiPose: images (N, 3, H, W), RGB 0 to 255, H and W multiples of 32, to (N, 6, 56).
 
-    Each of the six rows is 17 COCO keypoints as (y, x, score), the box (y0, x0, y1, x1) and the person's score, all coordinates as fractions
-    of the image. Rows are sorted by the centre's heat; a row without a person has score 0.
+    Each of the six rows is 17 COCO keypoints as (y, x, score), the box (y0, x0, y1, x1) and the person's score, all
+    coordinates as fractions of the image. Rows are sorted by the centre's heat; a row without a person has score 0.
     """
 
     def __init__(self, graph: Graph, dtype: torch.dtype = torch.float32):
@@ -99,10 +106,11 @@ NANODET_MEAN, NANODET_STD = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)  
 def read_movenet(
     centres: Tensor, scales: Tensor, offsets: Tensor, heat: Tensor, regressed: Tensor, shifts: Tensor
 ) -> Tensor:
-    """MoveNet-MultiPose's six maps (N, C, h, w), C = 1, 2, 2, 17, 34, 34, to (N, 6, 56), as the graph's own last part does.
+    """MoveNet-MultiPose's six maps (N, C, h, w), C = 1, 2, 2, 17, 34, 34, to (N, 6, 56), as the graph's own last part
+    does.
 
-    A person is a peak of the centre map. Each of its keypoints is the peak of that keypoint's heat map, weighted by a Gaussian around the
-    position regressed at the centre, inside the person's box.
+    A person is a peak of the centre map. Each of its keypoints is the peak of that keypoint's heat map, weighted by a
+    Gaussian around the position regressed at the centre, inside the person's box.
     """
     count, _, height, width = centres.shape
     centres, heat = centres.sigmoid(), heat.sigmoid()

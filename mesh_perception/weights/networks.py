@@ -1,7 +1,7 @@
 """The open networks by name, ready to run: imported from the fetched originals once, then read from the cache.
 
-An imported network is <cache>/networks/NAME-VERSION.safetensors; a file that is damaged, or was made from another original or by another
-version of the importers, is made anew.
+An imported network is <cache>/networks/NAME-VERSION.safetensors; a file that is damaged, or was made from another
+original or by another version of the importers, is made anew.
 """
 
 import warnings
@@ -55,9 +55,11 @@ NETWORKS = {
 
 
 def load_network(name: str, device: torch.device | str = 'cpu', dtype: torch.dtype = torch.float32) -> nn.Module:
-    """The network `name` (a key of NETWORKS) on `device`, its body in `dtype` (float32, float16 or bfloat16), in evaluation mode.
+    """The network `name` (a key of NETWORKS) on `device`, its body in `dtype` (float32, float16 or bfloat16), in
+    evaluation mode.
 
-    Raises ValueError for an unknown name or dtype, and `store.WeightsError` (a ValueError too) if the original was not fetched.
+    Raises ValueError for an unknown name or dtype, and `store.WeightsError` (a ValueError too) if the original was
+    not fetched.
     """
     if name not in NETWORKS:
         raise ValueError(f'unknown network {name!r}: expected one of {", ".join(NETWORKS)}')

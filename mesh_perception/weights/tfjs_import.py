@@ -1,7 +1,9 @@
-"""TF.js graph models (a JSON graph and a file of weights, NHWC) to the graph of `graph.py`: what MoveNet and NanoDet use.
+"""TF.js graph models (a JSON graph and a file of weights, NHWC) to the graph of `graph.py`: what MoveNet and NanoDet
+use.
 
-The files mix NHWC operators with transposes; here every image is kept as NCHW and only its *name* in the file is remembered, so that the
-transposes vanish. Shapes are followed for the model's nominal input size, which decides paddings; see `import_tfjs`.
+The files mix NHWC operators with transposes; here every image is kept as NCHW and only its *name* in the file is
+remembered, so that the transposes vanish. Shapes are followed for the model's nominal input size, which decides
+paddings; see `import_tfjs`.
 """
 
 import base64
@@ -29,7 +31,8 @@ _FUSED = {'Relu': 'relu', 'Relu6': 'relu6'}
 
 @dataclass(frozen=True)
 class _Image:
-    """A value of the graph: its name there, how the file lays it out, and its channels, height and width at the nominal size."""
+    """A value of the graph: its name there, how the file lays it out, and its channels, height and width at the
+    nominal size."""
 
     name: str
     layout: str
@@ -49,9 +52,10 @@ def import_tfjs(
 ) -> Graph:
     """The graph that computes the nodes named `outputs` (in that order), images as NCHW, of a TF.js graph model.
 
-    `model` is the JSON file, `weights` the binary one; `layout` ('NHWC' or 'NCHW') is how the file takes its image and `size` its nominal
-    (height, width). The result is valid for every size that divides by the network's stride if the nominal one does. Nodes that the outputs
-    do not need are not read. Raises NetworkFileError for damaged files and for operators that are not supported; `where` names the file.
+    `model` is the JSON file, `weights` the binary one; `layout` ('NHWC' or 'NCHW') is how the file takes its image
+    and `size` its nominal (height, width). The result is valid for every size that divides by the network's stride if
+    the nominal one does. Nodes that the outputs do not need are not read. Raises NetworkFileError for damaged files
+    and for operators that are not supported; `where` names the file.
     """
     try:
         document = json.loads(model)

@@ -1,4 +1,5 @@
-"""TFLite (flatbuffers, frozen for one image, NHWC) to the graph of `graph.py`: what BlazePose's files use, and a clear refusal of the rest."""
+"""TFLite (flatbuffers, frozen for one image, NHWC) to the graph of `graph.py`: what BlazePose's files use, and a
+clear refusal of the rest."""
 
 import struct
 from collections.abc import Sequence
@@ -181,6 +182,7 @@ class _Importer:
 
 
 def same_padding(size: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> list[int]:
-    """TensorFlow's 'SAME' padding of an image of `size` (height, width) as [top, bottom, left, right]: the odd pixel goes behind."""
+    """TensorFlow's 'SAME' padding of an image of `size` (height, width) as [top, bottom, left, right]: the odd pixel
+    goes behind."""
     totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(size, kernel, stride, strict=True)]
     return [part for total in totals for part in (total // 2, total - total // 2)]
