@@ -146,10 +146,10 @@ def _sample(image: Tensor, sources: Tensor, levels: Tensor, size: int) -> Tensor
         atlas[:, 1:1 + part.shape[1], place:place + part.shape[2]] = part
         place += part.shape[2] + 2
     scale, offset, lowest, highest = _placement(plan, sources.dtype, image.device)[levels][:, :, None, None].unbind(1)
-    grid = (sources * scale + offset).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    grid = (sources * scale + offset).permute(0, 3, 1, 2).contiguous()
     grid = interpolate(grid, (size, size), mode='bilinear', align_corners=True).permute(0, 2, 3, 1)
     grid = grid.clamp(lowest, highest)  # beyond its level a crop reads the black around it
-    return grid_sample(atlas.expand(len(grid), -1, -1, -1), grid, mode='bilinear', align_corners=True) / 255
+    return grid_sample(atlas.expand(len(grid), -1, -1, -1), grid, mode='bilinear', align_corners=True).div_(255)
 
 
 def _plan(image: Tensor, sources: Tensor, levels: Tensor) -> tuple[_Level, ...]:

@@ -33,7 +33,7 @@ def rotation_vectors():
     near = 10.0 ** GENERATOR.uniform(-12, -1, (2000, 1))
     half = np.pi * np.concatenate([np.eye(3), -np.eye(3)])
     return np.concatenate([
-        Rotation.random(5000, rng=GENERATOR).as_rotvec(), units(2000) * near, units(2000) * (np.pi - near), half,
+        Rotation.random(5000, GENERATOR).as_rotvec(), units(2000) * near, units(2000) * (np.pi - near), half,
         np.zeros((1, 3))])
 
 
