@@ -37,7 +37,7 @@ def greedy(similar: Tensor) -> Tensor:
 
 
 def suppress(boxes: Tensor, scores: Tensor, limit: float) -> Tensor:
-    """Non-maximum suppression: indices (K,), best first, of boxes (N, 4) that overlap no better kept one by > `limit`."""
+    """Non-maximum suppression: indices (K,), best first, of boxes (N, 4) over `limit` of no better kept one."""
     order = scores.argsort(descending=True, stable=True)
     ranked = boxes[order]
     return order[greedy(overlaps(ranked, ranked) > limit)]

@@ -10,26 +10,28 @@ _ENOUGH = 4        # keypoints that both must show, for comparing keypoints to m
 _DISTANCE = 0.1    # mean distance of one person's keypoints seen twice, of the smaller box's diagonal
 _FITS = 0.4        # overlap from which a box may be a person's
 _SAME = 0.6        # overlap from which two boxes are one person's whatever else is there
-_INSIDE = 0.9      # share of a box inside a person's from which it is a part of that person
+_INSIDE = 0.9      # share of a box inside a person's from which it may be a part of that person
 
 
 def drop_copies(people: Detections) -> Detections:
-    """Of people seen twice, keypoints at the same places, the better-scored one; sorted by score, best first."""
+    """Of people seen twice, keypoints at the same places, the better-scored one; best score first."""
     people = people[people.scores.argsort(descending=True, stable=True)]
     return people[greedy(_same_person(people))]
 
 
 def add_missed(people: Detections, boxes: Detections, limit: int = 20) -> Detections:
-    """The `people` and those of the `boxes` that are none of them, at most `limit` in all; sorted by score, best first.
+    """The `people` and those of the `boxes` that are none of them, at most `limit` in all; best first.
 
-    Each person accounts for the box that fits it best. Another box beside that one is another person's, as people who
-    embrace overlap too, unless it is nearly the person's own box or a part of it.
+    Each person accounts for the box that fits it best. A box beside that one is another person's, for someone may stand
+    wholly in front of someone else, unless the two are nearly the same. A person whom no box fits accounts for boxes of
+    its parts.
     """
     overlap = overlaps(boxes.boxes, people.boxes)
     inside = intersections(boxes.boxes, people.boxes) / areas(boxes.boxes).clamp_min(1e-9)[:, None]
     if len(boxes):
-        best = overlap == overlap.amax(0)
-        known = ((best & (overlap >= _FITS)) | (overlap >= _SAME) | (inside >= _INSIDE)).any(1)
+        best = overlap.amax(0)
+        own = (overlap == best) & (best >= _FITS)
+        known = (own | (overlap >= _SAME) | ((inside >= _INSIDE) & (best < _FITS))).any(1)
         people = Detections.cat([people, boxes[~known]])
     return people[people.scores.argsort(descending=True, stable=True)[:limit]]
 
