@@ -1,13 +1,16 @@
 """The `mesh-perception` command."""
 import argparse
 import importlib
+import os
 import sys
 
 from mesh_perception import __version__
 
-# Each module adds its own command; they import what is heavy, so only `--help` and the chosen one should pay.
-COMMANDS = {'run': 'mesh_perception.run', 'weights': 'mesh_perception.weights.cli',
-            'benchmark': 'mesh_perception.benchmark'}
+# Each module adds its own command, and imports what is heavy only when it runs.
+COMMANDS = {'run': 'mesh_perception.run', 'describe': 'mesh_perception.describe',
+            'benchmark': 'mesh_perception.benchmark', 'weights': 'mesh_perception.weights.cli'}
+# OpenCV and its FFmpeg write of damaged files to stderr on their own; the commands say it in one line.
+QUIET = {'OPENCV_LOG_LEVEL': 'OFF', 'OPENCV_FFMPEG_LOGLEVEL': '-8'}
 
 
 def build_parser(wanted=None):
@@ -25,6 +28,8 @@ def build_parser(wanted=None):
 def main(argv=None):
     """Runs a command. -> exit code: 0 done, 1 something failed (said in one line), 2 wrong usage, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     parser = build_parser(argv[0] if argv and argv[0] in COMMANDS else None)
     arguments = parser.parse_args(argv)
     try:

@@ -19,13 +19,18 @@ class Frame:
     name: str            # the path as given; VIDEO#FRAME for a video's frames
     image: np.ndarray    # (H, W, 3) uint8 RGB
     stamp: float         # s from the video's start; 0 for a picture
-    video: bool
+    rate: float = 0.0    # frames a second of the video; 0 for a picture
+
+    @property
+    def video(self) -> bool:
+        return self.rate > 0
 
 
 def expand(paths):
     """Files as given, and the pictures and videos of folders, sorted. Raises MediaError for what is not there."""
     files = []
-    for path in map(Path, paths):
+    for given in paths:
+        path = Path(given)
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES + VIDEOS)
             if not inside:
@@ -33,7 +38,7 @@ def expand(paths):
                                  f'(looked for {", ".join(PICTURES + VIDEOS)})')
             files += inside
         elif path.is_file():
-            files.append(path)
+            files.append(given)
         else:
             raise MediaError(f'{path}: no such file or folder')
     return files
@@ -54,9 +59,8 @@ def read_frames(path):
 
     Raises MediaError where nothing can be decoded, and at the end where a video breaks off before its stated length.
     """
-    path = Path(path)
-    if path.suffix.lower() not in VIDEOS:
-        yield Frame(str(path), read_picture(path), 0.0, False)
+    if Path(path).suffix.lower() not in VIDEOS:
+        yield Frame(str(path), read_picture(path), 0.0)
         return
     video = cv2.VideoCapture(str(path))
     try:
@@ -69,7 +73,7 @@ def read_frames(path):
             good, image = video.read()
             if not good:
                 break
-            yield Frame(f'{path}#{index}', cv2.cvtColor(image, cv2.COLOR_BGR2RGB), index / rate, True)
+            yield Frame(f'{path}#{index}', cv2.cvtColor(image, cv2.COLOR_BGR2RGB), index / rate, rate)
             index += 1
     finally:
         video.release()

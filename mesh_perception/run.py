@@ -1,17 +1,26 @@
-"""`mesh-perception run`: pictures, videos and folders to meshes, without ROS."""
+"""`mesh-perception run`: pictures, videos and folders to meshes, without ROS.
+
+What needs torch is imported where it is used: `--help` and mistakes in the arguments answer at once.
+"""
 import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from tqdm import tqdm
 
 from mesh_perception.configuration import load_config
-from mesh_perception.geometry.camera import Camera, CameraError
-from mesh_perception.media import MediaError, VideoFile, expand, frame_count, read_frames, write_picture
-from mesh_perception.pipeline import MeshPipeline
-from mesh_perception.records import people_records
-from mesh_perception.visualization.overlay import Overlay
+from mesh_perception.media import (
+    PICTURES,
+    VIDEOS,
+    MediaError,
+    VideoFile,
+    expand,
+    frame_count,
+    read_frames,
+    write_picture,
+)
 
 FIELD_OF_VIEW = 55.0  # degrees across the longer side, where nothing is known of the camera
 
@@ -30,90 +39,149 @@ def register(subparsers):
                         'writes it, distortion included')
     camera.add_argument('--fov', type=float, metavar='DEG', help='field of view across the longer side; without any '
                         f'of the three {FIELD_OF_VIEW:g} degrees are assumed, and all metres scale with the guess')
-    parser.add_argument('--out', type=Path, metavar='DIR', help='where overlays go (default: out/run)')
+    parser.add_argument('--out', type=Path, default=Path('out/run'), metavar='DIR',
+                        help='where overlays go (default: out/run)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the people of every frame here')
     parser.add_argument('--no-overlay', action='store_true', help='write no pictures and no videos')
     parser.set_defaults(handler=run)
 
 
-def camera_for(arguments, width, height):
-    """The Camera for a picture of this size. Raises CameraError."""
+def run(arguments):
+    """Runs the command; a bad input is named and the others still run. -> exit code."""
+    config = load_config(arguments.models, {key: value for key, value in
+                                            {'body': arguments.body, 'device': arguments.device}.items() if value})
+    failures = []
+    files = list(dict.fromkeys(_files(arguments.inputs, failures)))
+    if not files:
+        return 1
+    if arguments.json:
+        _prepare_json(arguments.json)
+    out = None if arguments.no_overlay else _folder(arguments.out)
+    camera_of = _camera_source(arguments)
+
+    from mesh_perception.pipeline import MeshPipeline
+    from mesh_perception.visualization.overlay import Overlay
+    pipeline = MeshPipeline(config)
+    if not (arguments.camera or arguments.camera_info or arguments.fov is not None):
+        print(f'No camera given: assuming a field of view of {FIELD_OF_VIEW:g} degrees; metres scale with this guess.',
+              file=sys.stderr)
+    records = {}
+    with (Overlay(pipeline.body) as overlay,
+          tqdm(total=sum(map(frame_count, files)), unit='frame', disable=not sys.stderr.isatty()) as bar):
+        for file, target in zip(files, overlay_paths(files, arguments.out), strict=True):
+            bar.set_postfix_str(Path(file).name)
+            pipeline.reset()
+            try:
+                _one_file(file, target if out else None, camera_of, pipeline, overlay, records, bar)
+            except ValueError as error:
+                _complain(error, failures)
+    if arguments.json:
+        _write(arguments.json, json.dumps(records))
+    frames, people = len(records), sum(map(len, records.values()))
+    found = f'{people} people' if people else 'nobody found'
+    print(f'{frames} {"frame" if frames == 1 else "frames"}, {found}' + (f'; overlays in {out}' if out and frames else ''))
+    return 1 if failures else 0
+
+
+def overlay_paths(files, folder):
+    """Where each file's overlay goes: FOLDER/STEM.png or .mp4, numbered where two files would share one.
+
+    Never a path of `files` themselves. -> list of Path, one a file
+    """
+    taken, targets = {Path(file).resolve() for file in files}, []
+    for file in map(Path, files):
+        suffix, number = '.mp4' if file.suffix.lower() in VIDEOS else '.png', 2
+        target = folder / f'{file.stem}{suffix}'
+        while target.resolve() in taken:
+            target = folder / f'{file.stem}-{number}{suffix}'
+            number += 1
+        taken.add(target.resolve())
+        targets.append(target)
+    return targets
+
+
+def _camera_source(arguments):
+    """-> function from width and height to the Camera. Mistakes that no picture could mend raise CameraError here."""
+    from mesh_perception.geometry.camera import Camera, CameraError
+
     if arguments.camera_info:
         camera = Camera.from_yaml(arguments.camera_info)
-        if (camera.width, camera.height) != (width, height):
-            raise CameraError(f'{arguments.camera_info}: calibrated for {camera.width}x{camera.height}, '
-                              f'but the picture is {width}x{height}')
-        return camera
+
+        def calibrated(width, height):
+            if (camera.width, camera.height) != (width, height):
+                raise CameraError(f'{arguments.camera_info} is for pictures of {camera.width}x{camera.height}, '
+                                  f'this one is {width}x{height}')
+            return camera
+        return calibrated
+
     if arguments.camera:
         try:
             fx, fy, cx, cy = map(float, arguments.camera.split(','))
         except ValueError:
             raise CameraError(f'--camera {arguments.camera!r}: expected four numbers fx,fy,cx,cy') from None
-        return Camera.from_intrinsics(width, height, fx, fy, cx, cy)
-    return Camera.from_fov(width, height, arguments.fov or FIELD_OF_VIEW)
+
+        def source(width, height):
+            return Camera.from_intrinsics(width, height, fx, fy, cx, cy)
+    else:
+        degrees = FIELD_OF_VIEW if arguments.fov is None else arguments.fov
+
+        def source(width, height):
+            return Camera.from_fov(width, height, degrees)
+    source(1, 1)
+    return source
 
 
-def run(arguments):
-    """Runs the command; a bad file is named and the others still run. -> exit code."""
-    config = load_config(arguments.models, {key: value for key, value in
-                                            {'body': arguments.body, 'device': arguments.device}.items() if value})
-    files = expand(arguments.inputs)
-    out = None if arguments.no_overlay else _folder(arguments.out or Path('out/run'))
-    if arguments.json:
-        _write(arguments.json, '{}')  # before the work, not after it
-    pipeline = MeshPipeline(config)
-    if not (arguments.camera or arguments.camera_info or arguments.fov):
-        print(f'No camera given: assuming a field of view of {FIELD_OF_VIEW:g} degrees; metres scale with this guess.',
-              file=sys.stderr)
-    records, failures = {}, 0
-    for file in files:
-        pipeline.reset()
+def _files(inputs, failures):
+    for given in inputs:
         try:
-            _one_file(file, arguments, pipeline, out, records)
-        except (MediaError, CameraError) as error:
-            print(f'mesh-perception: {error}', file=sys.stderr)
-            failures += 1
-    if arguments.json:
-        _write(arguments.json, json.dumps(records))
-    frames, people = len(records), sum(map(len, records.values()))
-    print(f'{frames} {"frame" if frames == 1 else "frames"}, {people} people'
-          + (f'; overlays in {out}' if out and frames else ''))
-    return 1 if failures else 0
+            yield from expand([given])
+        except (MediaError, OSError) as error:
+            _complain(error, failures)
 
 
-def _one_file(file, arguments, pipeline, out, records):
-    camera = overlay = None
+def _one_file(file, target, camera_of, pipeline, overlay, records, bar):
+    from mesh_perception.records import people_records
+    camera = None
     with ExitStack() as stack:
         video = None
-        for frame in tqdm(read_frames(file), total=frame_count(file), desc=file.name, unit='frame',
-                          disable=not sys.stderr.isatty()):
-            height, width = frame.image.shape[:2]
+        for frame in read_frames(file):
             if camera is None:
-                camera = camera_for(arguments, width, height)
+                height, width = frame.image.shape[:2]
+                try:
+                    camera = camera_of(width, height)
+                except ValueError as error:
+                    raise MediaError(f'{file}: {error}') from None
             people = pipeline(frame.image, camera, frame.stamp)
+            if target is not None:
+                picture = overlay.draw(frame.image, camera, people, pipeline.meshes(people))
+                if frame.video:
+                    video = video or stack.enter_context(VideoFile(target, frame.rate))
+                    video.write(picture)
+                else:
+                    write_picture(target, picture)
             records[frame.name] = people_records(people)
-            if out is None:
-                continue
-            if overlay is None:
-                overlay = stack.enter_context(Overlay(pipeline.body))
-            picture = overlay.draw(frame.image, camera, people, pipeline.meshes(people))
-            if not frame.video:
-                write_picture(out / f'{file.stem}.png', picture)
-                continue
-            if video is None:
-                video = stack.enter_context(VideoFile(out / f'{file.stem}.mp4', 30.0))
-            video.write(picture)
+            bar.update()
+
+
+def _complain(error, failures):
+    failures.append(error)
+    tqdm.write(f'mesh-perception: {" ".join(str(error).split())}', file=sys.stderr)
 
 
 def _folder(path):
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / '.writable'
-        probe.touch()
-        probe.unlink()
+        TemporaryFile(dir=path).close()
     except OSError as error:
         raise MediaError(f'{path}: cannot be written: {error.strerror}') from None
     return path
+
+
+def _prepare_json(path):
+    """Says before the work, not after it, that the file cannot be written."""
+    if path.suffix.lower() in PICTURES + VIDEOS:  # `--json` followed by an input
+        raise MediaError(f'--json {path}: that is the name of a picture or a video, expected that of a JSON file')
+    _write(path, '{}')
 
 
 def _write(path, text):

@@ -1,0 +1,175 @@
+"""`mesh-perception describe`: what a model set is made of, its weights, and the shapes of a forward pass."""
+import json
+from dataclasses import fields, is_dataclass
+
+from mesh_perception.configuration import load_config
+
+SIZE = (480, 640)  # height and width of the random picture
+
+
+def register(subparsers):
+    """Adds the command to the command line."""
+    parser = subparsers.add_parser('describe', help="a model set's parts, weights, licences, sizes and shapes",
+                                   description='Lists the parts of a model set and runs them once on a random picture.')
+    parser.add_argument('--models', default='embedded', help='a model set, or the path of one (default: embedded)')
+    parser.add_argument('--json', action='store_true', help='as JSON')
+    parser.set_defaults(handler=run)
+
+
+def run(arguments):
+    """Runs the command. -> exit code. Raises WeightsError, the parts already shown, where weights are missing."""
+    config = load_config(arguments.models)
+    missing = None
+    try:
+        description = describe(config)
+    except _Incomplete as incomplete:
+        description, missing = incomplete.description, incomplete.reason
+    print(json.dumps(description) if arguments.json else as_text(description))
+    if missing:
+        raise missing
+    return 0
+
+
+class _Incomplete(ValueError):
+    """Weights are missing: what can be said without them, and why not more."""
+
+    def __init__(self, description, reason):
+        super().__init__(str(reason))
+        self.description, self.reason = description, reason
+
+
+def describe(config):
+    """Config -> a dict of plain values: models, device, parts, body, shapes.
+
+    Raises _Incomplete with what is known where weight files are missing or damaged, ValueError for a bad body or device.
+    """
+    from mesh_perception.body import load_body
+    from mesh_perception.pipeline import MeshPipeline, choose_device
+    from mesh_perception.weights.store import WeightsError
+
+    body = load_body(config.body)
+    description = {
+        'models': config.name, 'device': str(choose_device(config.device)),
+        'parts': [{'stage': stage, 'name': name, 'parameters': None, 'files': _files(name)}
+                  for stage, name in _networks(config)],
+        'body': {'id': body.id, 'licence': body.licence, 'vertices': len(body.v_template), 'faces': len(body.faces),
+                 'betas': body.num_betas, 'light_vertices': len(body.light_vertices),
+                 'light_faces': len(body.light_faces), 'pose_blend_shapes': body.posedirs.shape[2]},
+        'shapes': []}
+    try:
+        pipeline = MeshPipeline(config)
+    except WeightsError as error:
+        raise _Incomplete(description, error) from None
+    modules = _modules(pipeline)
+    for part in description['parts']:
+        part['parameters'] = sum(t.numel() for t in modules[part['name']].network.graph.tensors.values())
+    description['shapes'] = _forward(pipeline, modules)
+    return description
+
+
+def _networks(config):
+    """(stage, name of the network) of the set's parts that have weights."""
+    nanodet = [('detect', 'nanodet')] if config.detection.nanodet else []
+    return [('detect', 'movenet_multipose'), *nanodet, ('skeleton', config.skeleton.network)]
+
+
+def _modules(pipeline):
+    """{name: the running module} of the same networks."""
+    found = {'movenet_multipose': pipeline.detector.movenet.network,
+             pipeline.config.skeleton.network: pipeline.network.network}
+    if pipeline.detector.nanodet is not None:
+        found['nanodet'] = pipeline.detector.nanodet.network
+    return found
+
+
+def _files(network):
+    from mesh_perception.weights.networks import NETWORKS
+    from mesh_perception.weights.registry import BY_NAME
+    from mesh_perception.weights.store import state
+    return [{'name': entry.name, 'state': state(entry), 'package': str(entry.archive), 'licence': entry.licence,
+             'bytes': entry.size} for entry in (BY_NAME[name] for name in NETWORKS[network].files)]
+
+
+def _forward(pipeline, modules):
+    """Runs every part on one random picture with one region in its middle.
+
+    -> [{'name', 'input': shapes, 'output': shapes}], the networks' first, then the stages in their order
+    """
+    import torch
+
+    from mesh_perception.body import skin
+    from mesh_perception.geometry.camera import Camera
+    from mesh_perception.geometry.crops import crop
+    from mesh_perception.inverse_kinematics import initial_parameters
+    from mesh_perception.skeleton.landmark_joints import skeletons_from_landmarks
+    from mesh_perception.types import Regions
+
+    height, width = SIZE
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8).to(pipeline.device)
+    camera = Camera.from_fov(width, height, 60)
+    region = torch.tensor([[width / 2, height / 2, height, 0.0]], device=pipeline.device)
+    regions = Regions(region[:, :2], region[:, 2], region[:, 3])
+    seen, networks = [], []
+
+    def stage(name, value, *inputs):
+        seen.append({'name': name, 'input': [_shapes(i) for i in inputs], 'output': _shapes(value)})
+        return value
+
+    def watch(name):
+        return lambda module, inputs, output: networks.append(
+            {'name': name, 'input': [_shapes(i) for i in inputs], 'output': _shapes(output)})
+
+    hooks = [module.register_forward_hook(watch(name)) for name, module in modules.items()]
+    try:
+        with torch.inference_mode():
+            stage('detect', pipeline.detector(picture), picture)
+            crops = stage('crop', crop(picture, camera, regions), picture, regions)
+            landmarks = stage('landmarks', pipeline.network(crops, camera), crops)
+            skeletons = stage('skeleton', skeletons_from_landmarks(landmarks, camera, pipeline.mapping), landmarks)
+            body = stage('inverse kinematics', initial_parameters(pipeline.body, skeletons), skeletons)
+            stage('mesh', skin(pipeline.body, body.rotations, body.betas, body.translation), body)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return networks + seen
+
+
+def _shapes(value):
+    """A tensor's shape as a list; a tuple's or a list's as a list of these; a batch's as {field: shape}."""
+    if is_dataclass(value):
+        return {f.name: _shapes(getattr(value, f.name)) for f in fields(value)}
+    if hasattr(value, '_asdict'):
+        return {name: _shapes(item) for name, item in value._asdict().items()}
+    if isinstance(value, (tuple, list)):
+        return [_shapes(item) for item in value]
+    return list(value.shape)
+
+
+def as_text(description):
+    """The description for a terminal."""
+    body = description['body']
+    lines = [f'model set {description["models"]} on {description["device"]}']
+    for part in description['parts']:
+        count = part['parameters']
+        lines.append(f'\n{part["stage"]}: {part["name"]}' + (f', {count:,} parameters' if count else ''))
+        lines += [f'  {file["state"]:7}  {file["name"]}  {file["bytes"] / 1e6:.1f} MB  {file["licence"]}  '
+                  f'from {file["package"]}' for file in part['files']]
+    lines += [f'\nbody: {body["id"]}, {body["vertices"]} vertices, {body["faces"]} faces, {body["betas"]} betas, '
+              f'{body["pose_blend_shapes"]} pose blend shapes',
+              f'  light mesh: {body["light_vertices"]} vertices, {body["light_faces"]} faces',
+              f'  licence: {body["licence"]}']
+    if description['shapes']:
+        lines.append(f'\nshapes seen on one random picture of {SIZE[1]}x{SIZE[0]}, with one region in it')
+    for row in description['shapes']:
+        lines += [f'  {row["name"]}', f'    in   {", ".join(map(_shape_text, row["input"]))}',
+                  f'    out  {_shape_text(row["output"])}']
+    return '\n'.join(lines)
+
+
+def _shape_text(shape):
+    if isinstance(shape, dict):
+        return ', '.join(f'{name} {_shape_text(item)}' for name, item in shape.items())
+    if all(isinstance(item, int) for item in shape):
+        return 'x'.join(map(str, shape)) or 'scalar'
+    return ', '.join(map(_shape_text, shape))
