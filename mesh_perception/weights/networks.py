@@ -65,6 +65,9 @@ def load_network(name: str, device: torch.device | str = 'cpu', dtype: torch.dty
         raise ValueError(f'unknown network {name!r}: expected one of {", ".join(NETWORKS)}')
     if dtype not in (torch.float32, torch.float16, torch.bfloat16):
         raise ValueError(f'network {name}: cannot run in {dtype}, only in float32, float16 or bfloat16')
+    if dtype == torch.bfloat16 and name.startswith('blazepose'):
+        # rounding its weights alone, all arithmetic in float32, already moves the world landmarks by 0.1 to 0.2 m
+        warnings.warn(f'{name} in bfloat16 is wrong by 0.1 m and more: use float16 or float32', stacklevel=2)
     network = NETWORKS[name]
     files = [path_of(file) for file in network.files]
     source = ' '.join(BY_NAME[file].sha256 for file in network.files)
