@@ -3,7 +3,7 @@
 .PHONY: help setup weights demo test lint bench clean
 
 # The Python that makes .venv; an existing one keeps its own unless PYTHON names another.
-PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
+PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 VENV := .venv/bin
 
 # Everything on this host alone, whatever else is on the network.

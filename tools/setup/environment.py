@@ -5,6 +5,7 @@ skipped while the files that it depends on have not changed, so a second run cos
 """
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -126,6 +127,8 @@ def install_packages():
     print(f'setup: .venv with Python {sys.version.split()[0]}', flush=True)
     if Path(sys.prefix).resolve() != VENV.resolve():
         subprocess.run([sys.executable, '-m', 'venv', '--clear', VENV], check=True)
+    elif not importlib.util.find_spec('pip'):  # an interrupted start
+        run(PYTHON, '-m', 'ensurepip')
     pip('--upgrade', 'pip', 'setuptools')
     report = VENV / 'report.json'
     checkout = ['--no-build-isolation', '--editable', f'{ROOT}[{EXTRAS}]']
@@ -197,5 +200,7 @@ if __name__ == '__main__':
         main()
     except SetupError as error:
         sys.exit(f'setup: {error}')
+    except KeyboardInterrupt:
+        sys.exit('setup: interrupted; the next `make setup` goes on')
     except subprocess.CalledProcessError as error:
         sys.exit(f'setup: `{" ".join(map(str, error.cmd))}` failed')
