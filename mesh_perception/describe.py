@@ -41,7 +41,8 @@ class _Incomplete(ValueError):
 def describe(config):
     """Config -> a dict of plain values: models, device, parts, body, shapes.
 
-    Raises _Incomplete with what is known where weight files are missing or damaged, ValueError for a bad body or device.
+    Raises _Incomplete with what is known where weight files are missing or damaged, ValueError for a bad body or
+    device.
     """
     from mesh_perception.body import load_body
     from mesh_perception.pipeline import MeshPipeline, choose_device

@@ -78,8 +78,8 @@ def run(arguments):
     if arguments.json:
         _write(arguments.json, json.dumps(records))
     frames, people = len(records), sum(map(len, records.values()))
-    found = f'{people} people' if people else 'nobody found'
-    print(f'{frames} {"frame" if frames == 1 else "frames"}, {found}' + (f'; overlays in {out}' if out and frames else ''))
+    print(f'{frames} {"frame" if frames == 1 else "frames"}, ' + (f'{people} people' if people else 'nobody found')
+          + (f'; overlays in {out}' if out and frames else ''))
     return 1 if failures else 0
 
 

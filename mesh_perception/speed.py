@@ -1,0 +1,315 @@
+"""Milliseconds a stage and peak memory of one skeleton network on one device: what `mesh-perception benchmark` shows.
+
+The stages are the pipeline's own, run on real footage. A crowd is the footage's two actors, repeated with small shifts:
+what the stages do does not depend on who stands where.
+"""
+import resource
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+import torch
+
+from mesh_perception.configuration import load_config
+from mesh_perception.geometry.camera import Camera
+from mesh_perception.media import read_frames
+from mesh_perception.pipeline import MeshPipeline
+from mesh_perception.ros.demo.footage import demo_footage
+from mesh_perception.stopwatch import Stopwatch
+from mesh_perception.types import Regions
+from mesh_perception.visualization.overlay import Overlay
+from mesh_perception.visualization.palette import track_colors
+
+ACTORS = 2
+_JITTER = 0.02   # of a person's size
+_WARM_UP = 3     # frames
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure."""
+    sizes: tuple = ((640, 480), (1088, 1920))
+    people: tuple = (1, 2, 6, 20)
+    movenet_sizes: tuple = (256, 384, 512)
+    frames: int = 48         # of the footage, end to end
+    seconds: float = 0.8     # to spend on a case at least, within the repetitions
+    repetitions: tuple = (3, 20)
+
+    def steps(self):
+        """How often `measure` reports progress."""
+        return len(self.sizes) * len(self.people) + len(self.movenet_sizes) + 2
+
+
+QUICK = Plan(people=(1, 2), movenet_sizes=(512,), frames=12, seconds=0.2, repetitions=(2, 5))
+
+
+def measure(network, device, plan, step=lambda: None):
+    """All rows of one skeleton network on one device, as a dict of plain values. Calls `step` after each part.
+
+    Raises ValueError where weights or footage are missing.
+    """
+    # End to end comes first: its memory is a user's, before larger crowds leave theirs behind.
+    whole = []
+    for size in plan.movenet_sizes:
+        whole.append(_end_to_end(network, device, size, plan.frames))
+        step()
+    pipeline = _pipeline(network, device)
+    result = {'network': network, 'device': str(pipeline.device), 'threads': torch.get_num_threads(),
+              'detect_every': pipeline.config.tracking.detect_every, 'end_to_end': whole, 'rows': []}
+    for size in plan.sizes:
+        scene = _scene(pipeline, *size)
+        for count in plan.people:
+            result['rows'] += _rows(pipeline, scene, count, plan)
+            step()
+    result['alone'] = _network_alone(pipeline, network, plan)
+    step()
+    result['copies'] = _copies(pipeline) if pipeline.device.type == 'cuda' else None
+    step()
+    return result
+
+
+def _pipeline(network, device, **overrides):
+    pipeline = MeshPipeline(load_config('embedded', {'skeleton.network': network, 'device': device, **overrides}))
+    pipeline.stopwatch = Stopwatch(synchronize=pipeline.device.type == 'cuda')
+    return pipeline
+
+
+@dataclass
+class _Scene:
+    """One picture, its camera, and where its two actors are: followed, and as a detector finds them."""
+    image: object
+    camera: Camera
+    tracks: object
+    detections: object
+
+
+def _scene(pipeline, width, height):
+    """The footage's actors in a picture of this size, its whole view shrunk to fit."""
+    path, camera = demo_footage('cam01')
+    view = _fit(camera, width, height)
+    pipeline.reset()
+    for index, frame in enumerate(read_frames(path)):
+        image = _shrink(frame.image, camera, view)
+        pipeline(image, view, frame.stamp)
+        if index == _WARM_UP:
+            break
+    tracks = _largest(pipeline.tracker.following)
+    detections = _largest(pipeline._detect(torch.from_numpy(image).to(pipeline.device)))
+    if min(len(tracks), len(detections)) < ACTORS:
+        raise ValueError(f'the footage\'s {ACTORS} actors were not found in a picture of {width}x{height}')
+    return _Scene(image, view, tracks, detections)
+
+
+def _fit(camera, width, height):
+    """The camera whose picture of this size holds that of another, shrunk, in its middle."""
+    scale = min(width / camera.width, height / camera.height)
+    turn = np.array([[scale, 0, (width - 1) / 2 - scale * (camera.width - 1) / 2],
+                     [0, scale, (height - 1) / 2 - scale * (camera.height - 1) / 2], [0, 0, 1]])
+    return Camera(width, height, turn @ camera.k, camera.distortion, camera.model)
+
+
+def _shrink(image, camera, view):
+    """The picture of `camera` as that of `view`, which `_fit` made; black beside it."""
+    if (view.width, view.height) == (camera.width, camera.height):
+        return image
+    scale = view.k[0, 0] / camera.k[0, 0]
+    small = cv2.resize(image, (round(camera.width * scale), round(camera.height * scale)),
+                       interpolation=cv2.INTER_AREA)
+    left, top = (view.width - small.shape[1]) // 2, (view.height - small.shape[0]) // 2
+    picture = np.zeros((view.height, view.width, 3), np.uint8)
+    picture[top:top + small.shape[0], left:left + small.shape[1]] = small
+    return picture
+
+
+def _largest(batch):
+    size = (batch.boxes[:, 2:] - batch.boxes[:, :2]).prod(-1)
+    return batch[size.argsort(descending=True)[:ACTORS]]
+
+
+def _crowd(batch, count):
+    """`count` people out of the two actors' tracks or detections, each moved a little."""
+    crowd = batch[torch.arange(count) % ACTORS]
+    generator = torch.Generator().manual_seed(0)
+    size = (crowd.boxes[:, 2:] - crowd.boxes[:, :2]).amax(-1, keepdim=True)
+    shift = _JITTER * size * torch.randn(count, 2, generator=generator)
+    crowd.boxes = crowd.boxes + shift.repeat(1, 2)
+    for f in fields(crowd):
+        value = getattr(crowd, f.name)
+        if f.name == 'keypoints':
+            crowd.keypoints = torch.cat((value[..., :2] + shift[:, None], value[..., 2:]), -1)
+        elif isinstance(value, Regions):
+            setattr(crowd, f.name, Regions(value.centers + shift, value.sizes, value.rolls))
+    return crowd
+
+
+@torch.inference_mode()
+def _rows(pipeline, scene, count, plan):
+    """The rows of a crowd of `count`, followed in a video and new in a single image."""
+    _forget_peak()
+    pipeline.reset()
+    picture = torch.from_numpy(scene.image).to(pipeline.device)
+    detect = _repeat(pipeline, plan, lambda: pipeline._detect(picture))['all']
+    rows, last = [], {}
+    for mode in ('video', 'single image'):
+        pipeline.reset()
+        detections = None
+        if mode == 'video':
+            pipeline.tracker.following = _crowd(scene.tracks, count)
+        else:
+            detections = _crowd(scene.detections, count)
+
+        def look(detections=detections):
+            last['seen'] = pipeline._look(torch.from_numpy(scene.image).to(pipeline.device), scene.camera, detections)
+        times = _repeat(pipeline, plan, look)
+        stages = {name: times[name] for name in ('crop', 'skeleton', 'inverse kinematics', 'other')}
+        found = detect / pipeline.config.tracking.detect_every if mode == 'video' else detect
+        rows.append({'mode': mode, 'width': scene.camera.width, 'height': scene.camera.height, 'people': count,
+                     'milliseconds': {'detect': found, **stages, 'frame': found + times['all']}})
+    pipeline.reset()
+    people = last['seen'].people
+    people.track_ids, people.states = torch.arange(count), torch.ones(count, dtype=torch.uint8)
+    outputs = _outputs(pipeline, scene, people, plan)
+    for row in rows:
+        row['milliseconds'] |= outputs
+        row['peak_memory_mb'] = peak_memory()
+    return rows
+
+
+def _outputs(pipeline, scene, people, plan):
+    """Milliseconds of what is made of People: the mesh, messages (absent where ROS is), the overlay."""
+    vertices = pipeline.meshes(people)
+    times = {'mesh': _repeat(pipeline, plan, lambda: pipeline.meshes(people))['all']}
+    send = _messages(pipeline, scene.camera, people)
+    for name, action in send.items():
+        times[name] = _repeat(pipeline, plan, action)['all']
+    with Overlay(pipeline.body) as overlay:
+        times['overlay'] = _repeat(
+            pipeline, plan, lambda: overlay.draw(scene.image, scene.camera, people, vertices))['all']
+    return times
+
+
+def _messages(pipeline, camera, people):
+    """{'messages': People to a serialised SmplPeople without vertices, 'markers': and light meshes as markers}.
+
+    Empty where ROS or the messages are missing.
+    """
+    try:
+        from rclpy.serialization import serialize_message
+        from std_msgs.msg import Header
+
+        from mesh_perception.ros.markers import MarkerEncoder
+        from mesh_perception.ros.messages import people_message
+    except ImportError:
+        return {}
+    header, names = Header(frame_id='camera'), [f'p{i:04}' for i in range(len(people))]
+    faces, colors = pipeline.light_body.faces.cpu().numpy(), track_colors(people.track_ids) / 255
+    colors = torch.cat((torch.as_tensor(colors), torch.ones(len(people), 1)), 1).numpy()
+    encoder = MarkerEncoder()
+
+    def send():
+        return serialize_message(people_message(
+            people, names, header, camera, pipeline.body.id, pipeline.config.name))
+
+    def send_markers():
+        send()
+        return encoder.encode(header, people.track_ids.tolist(), pipeline.meshes(people, light=True), faces, colors)
+
+    return {'messages': send, 'markers': send_markers}
+
+
+def _repeat(pipeline, plan, action):
+    """Medians in ms over repetitions after a warm-up: 'all', the stages that the pipeline's stopwatch names, 'other'."""
+    watch, runs = pipeline.stopwatch, []
+    for run in range(plan.repetitions[1] + 1):
+        watch.milliseconds = {}
+        begin = watch._now()
+        action()
+        spent = 1e3 * (watch._now() - begin)
+        if run:
+            runs.append({**watch.milliseconds, 'all': spent, 'other': spent - sum(watch.milliseconds.values())})
+        if len(runs) >= plan.repetitions[0] and sum(r['all'] for r in runs) > 1e3 * plan.seconds:
+            break
+    return {name: median(r[name] for r in runs) for name in runs[0]}
+
+
+def _end_to_end(network, device, movenet_size, frames):
+    """The pipeline on the footage, frame after frame, without decoding, mesh and overlay; two people at most."""
+    _forget_peak()
+    pipeline = _pipeline(network, device, **{'detection.movenet_size': movenet_size, 'tracking.max_people': ACTORS})
+    path, camera = demo_footage('cam01')
+    times, counts, detections = [], [], 0
+    for index, frame in enumerate(read_frames(path)):
+        begin = time.perf_counter()
+        people = pipeline(frame.image, camera, frame.stamp)
+        spent = time.perf_counter() - begin
+        if index >= _WARM_UP:
+            times.append(spent)
+            counts.append(len(people))
+            detections += 'detect' in pipeline.stopwatch.milliseconds
+        if len(times) == frames:
+            break
+    return {'movenet_size': movenet_size, 'width': camera.width, 'height': camera.height, 'frames': len(times),
+            'frames_with_both': sum(count == ACTORS for count in counts), 'detections': detections,
+            'frames_per_second': len(times) / sum(times), 'milliseconds_median': 1e3 * median(times),
+            'peak_memory_mb': peak_memory()}
+
+
+def _network_alone(pipeline, network, plan):
+    """The skeleton network on one crop, and its original runtime (CPU) where that is installed, by turns."""
+    from mesh_perception.weights.networks import NETWORKS
+    from mesh_perception.weights.store import path_of
+    images = torch.rand(1, 3, 256, 256, device=pipeline.device)
+    module = pipeline.network.network
+    row = {'ours_ms': _repeat(pipeline, plan, lambda: module(images))['all'], 'original_ms': None, 'original': None}
+    if pipeline.device.type != 'cpu':
+        return row
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        return row
+    original = Interpreter(str(path_of(NETWORKS[network].files[0])), num_threads=torch.get_num_threads())
+    original.allocate_tensors()
+    original.set_tensor(original.get_input_details()[0]['index'], images.permute(0, 2, 3, 1).contiguous().numpy())
+    pairs = [(_repeat(pipeline, plan, lambda: module(images))['all'], _repeat(pipeline, plan, original.invoke)['all'])
+             for _ in range(3)]
+    return {'ours_ms': median(p[0] for p in pairs), 'original_ms': median(p[1] for p in pairs),
+            'original': 'ai-edge-litert, its segmentation included'}
+
+
+def _copies(pipeline):
+    """How often the pipeline copies to the GPU and back in a frame in which it follows, by torch's profiler."""
+    from torch.profiler import ProfilerActivity, profile
+    path, camera = demo_footage('cam01')
+    pipeline.reset()
+    counts = []
+    for index, frame in enumerate(read_frames(path)):
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+            pipeline(frame.image, camera, frame.stamp)
+        names = [event.name for event in profiler.events()]
+        if 'detect' not in pipeline.stopwatch.milliseconds:
+            counts.append([sum(name.startswith(f'Memcpy {way}') for name in names) for way in ('HtoD', 'DtoH')])
+        if index == _WARM_UP + 5:
+            break
+    return {'to_device': median(c[0] for c in counts), 'to_host': median(c[1] for c in counts)} if counts else None
+
+
+def _forget_peak():
+    """Starts the peak anew where Linux lets a process do so; elsewhere it is the peak since the start."""
+    try:
+        Path('/proc/self/clear_refs').write_text('5')
+    except OSError:
+        pass
+
+
+def peak_memory():
+    """Peak resident memory of this process in MB (10^6 bytes), since `_forget_peak` where the system can tell."""
+    try:
+        for line in Path('/proc/self/status').read_text().splitlines():
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
