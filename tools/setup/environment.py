@@ -181,8 +181,9 @@ def main():
     """Runs the steps that are due."""
     check_machine()
     mine = Path(__file__).resolve()
-    packages = [ROOT / 'constraints.txt', ROOT / 'pyproject.toml', mine, ROOT / 'scripts']
-    messages = [*packages, ROOT / 'msg', ROOT / 'cmake', ROOT / 'CMakeLists.txt', ROOT / 'package.xml', TF2_MSGS]
+    pins = ROOT / 'constraints.txt'
+    packages = [mine, pins, ROOT / 'pyproject.toml', ROOT / 'scripts']
+    messages = [mine, pins, ROOT / 'CMakeLists.txt', ROOT / 'package.xml', ROOT / 'cmake', ROOT / 'msg', TF2_MSGS]
     for name, inputs, steps in (
         ('packages', packages, (install_packages, install_programs)),
         ('messages', messages, (build_messages,)),
