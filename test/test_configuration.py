@@ -19,8 +19,8 @@ def test_the_shipped_default_says_what_the_code_says():
 
 
 def test_overrides_reach_nested_keys():
-    config = load_config('embedded', {'skeleton.network': 'blazepose_heavy', 'device': 'cpu'})
-    assert config.skeleton.network == 'blazepose_heavy' and config.device == 'cpu'
+    config = load_config('embedded', {'skeleton.network': 'blazepose_full', 'device': 'cpu'})
+    assert config.skeleton.network == 'blazepose_full' and config.device == 'cpu'
 
 
 @pytest.mark.parametrize('text, named', [
