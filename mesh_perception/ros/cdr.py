@@ -18,7 +18,7 @@ class CdrWriter:
         self._size = 0  # without the header
 
     def pack(self, layout, *values):
-        """Values of one type by their struct letter, e.g. '2I' or '3d'; '?' and 'B' for single bytes."""
+        """Values of one size by their struct letters, e.g. '2I', 'iI' or '3d'; '?' and 'B' for single bytes."""
         data = struct.pack(f'<{layout}', *values)
         self._align(struct.calcsize(f'<{layout[-1]}'))
         self._append(data)
@@ -38,8 +38,7 @@ class CdrWriter:
 
     def header(self, header):
         """A std_msgs/Header."""
-        self.pack('i', header.stamp.sec)
-        self.pack('I', header.stamp.nanosec)
+        self.pack('iI', header.stamp.sec, header.stamp.nanosec)
         self.string(header.frame_id)
 
     def bytes(self):

@@ -83,8 +83,8 @@ class Outputs:
         """Always, listener or not: TF listeners come late and expect the frames of before."""
         if not frame.header.frame_id:
             return False
-        message = self._transforms.message(people, names, frame.header)
-        if message is not None and message.transforms:
+        message = self._transforms.encode(people, names, frame.header)
+        if message is not None and len(people):
             self._tf.publish(message)
         return message is not None
 

@@ -5,11 +5,10 @@ forward, right-handed. Its parent is the nearest published ancestor, so that `lo
 one person gives the body's own angles, and the pelvis hangs in the camera's optical frame.
 """
 import torch
-from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
-from tf2_msgs.msg import TFMessage
 
 from mesh_perception.geometry.rotations import matrix_to_quaternion
 from mesh_perception.joints import SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
+from mesh_perception.ros.cdr import CdrWriter
 
 
 def global_rotations(rotations):
@@ -47,7 +46,7 @@ def relative_transforms(people, joints):
 
 
 class PeopleTransforms:
-    """TFMessages for a stream of images, each transform at most once for a stamp."""
+    """Serialised tf2_msgs/TFMessages for a stream of images, each transform at most once for a stamp."""
 
     def __init__(self, prefix='smpl_', joints=SMPL_JOINTS):
         """prefix: put before '<id>_<joint>'. joints: names out of SMPL_JOINTS, in any order."""
@@ -59,8 +58,8 @@ class PeopleTransforms:
         """Forgets the last stamp: time starts over, and so must the people's names."""
         self._last = None
 
-    def message(self, people, names, header):
-        """The TFMessage of one image, or None where its stamp is not later than the last one's (TF takes none twice).
+    def encode(self, people, names, header):
+        """One image's TFMessage as bytes, or None where its stamp is not later than the last (TF takes none twice).
 
         people: People with CPU tensors. names: N strings. header: the image's std_msgs/Header.
         """
@@ -70,18 +69,14 @@ class PeopleTransforms:
         self._last = stamp
         translations, quaternions = relative_transforms(people, self.joints)
         parents = published_parents(self.joints)
-        transforms = []
+        writer = CdrWriter()
+        writer.pack('I', len(people) * len(self.joints))
         for name, offsets, turns in zip(names, translations.tolist(), quaternions.tolist(), strict=True):
+            # The camera's frame comes last, where the parent -1 finds it.
             frames = [f'{self.prefix}{name}_{SMPL_JOINTS[j]}' for j in self.joints] + [header.frame_id]
-            transforms += [_stamped(header.stamp, frames[parent], frame, offset, turn) for parent, frame, offset, turn
-                           in zip(parents, frames[:-1], offsets, turns, strict=True)]
-        return TFMessage(transforms=transforms)
-
-
-def _stamped(stamp, parent, frame, offset, turn):
-    x, y, z = offset
-    result = TransformStamped(child_frame_id=frame, transform=Transform(
-        translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=turn[0], y=turn[1], z=turn[2], w=turn[3])))
-    result.header.stamp = stamp
-    result.header.frame_id = parent
-    return result
+            for parent, frame, offset, turn in zip(parents, frames[:-1], offsets, turns, strict=True):
+                writer.pack('iI', *stamp)
+                writer.string(frames[parent])
+                writer.string(frame)
+                writer.pack('7d', *offset, *turn)  # translation, rotation xyzw
+        return writer.bytes()

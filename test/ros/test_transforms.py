@@ -6,10 +6,17 @@ import transforms3d
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('tf2_msgs.msg', reason='needs tf2_msgs')
-from rclpy.serialization import serialize_message
+from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 
 from mesh_perception.joints import SMPL_JOINTS, SMPL_PARENTS
-from mesh_perception.ros.transforms import PeopleTransforms, published_parents
+from mesh_perception.ros.transforms import PeopleTransforms, published_parents, relative_transforms
+
+
+def sent(data):
+    return deserialize_message(data, TFMessage)
 
 
 def resolve(message, frame, root):
@@ -28,7 +35,7 @@ def resolve(message, frame, root):
 def test_frames_resolve_to_joints_and_their_rotations(make_people, header, joints):
     people = make_people(3)
     names = ['abcde', 'fghij', 'klmno']
-    message = PeopleTransforms('smpl_', joints).message(people, names, header)
+    message = sent(PeopleTransforms('smpl_', joints).encode(people, names, header))
     assert len(message.transforms) == 3 * len(joints)
     assert all(t.header.stamp == header.stamp for t in message.transforms)
     for person, name in enumerate(names):
@@ -44,10 +51,28 @@ def test_frames_resolve_to_joints_and_their_rotations(make_people, header, joint
             assert np.linalg.det(pose[:3, :3]) == pytest.approx(1)
 
 
+@pytest.mark.parametrize('frame_id', ['c', 'ca', 'cam', 'came', 'kamera_ü'])
+@pytest.mark.parametrize('count', [0, 1, 3])
+def test_bytes_are_rclpys_own(make_people, header, count, frame_id, assert_same_bytes):
+    people, names = make_people(count), ['abcde', 'fghij', 'klmno'][:count]
+    header.frame_id = frame_id
+    translations, quaternions = relative_transforms(people, list(range(24)))
+    expected = TFMessage()
+    for name, offsets, turns in zip(names, translations.tolist(), quaternions.tolist(), strict=True):
+        frames = [f'smpl_{name}_{joint}' for joint in SMPL_JOINTS]
+        for joint, (offset, turn) in enumerate(zip(offsets, turns, strict=True)):
+            parent = frames[SMPL_PARENTS[joint]] if joint else frame_id
+            transform = Transform(translation=Vector3(**dict(zip('xyz', offset, strict=True))),
+                                  rotation=Quaternion(**dict(zip('xyzw', turn, strict=True))))
+            expected.transforms.append(TransformStamped(header=Header(stamp=header.stamp, frame_id=parent),
+                                                        child_frame_id=frames[joint], transform=transform))
+    assert_same_bytes(PeopleTransforms().encode(people, names, header), serialize_message(expected))
+
+
 def test_bones_keep_their_offsets_in_every_pose(make_people, header):
     """A child's origin in its parent's frame does not depend on the pose: frames turn with the body."""
-    first, second = ([[getattr(t.transform.translation, axis) for axis in 'xyz'] for t in PeopleTransforms().message(
-        make_people(1, seed), ['abcde'], header).transforms if not t.child_frame_id.endswith('pelvis')]
+    first, second = ([[getattr(t.transform.translation, axis) for axis in 'xyz'] for t in sent(PeopleTransforms().encode(
+        make_people(1, seed), ['abcde'], header)).transforms if not t.child_frame_id.endswith('pelvis')]
         for seed in (1, 2))
     np.testing.assert_allclose(first, second, atol=1e-5)
 
@@ -59,25 +84,25 @@ def test_the_tree_is_smpls():
 
 
 def test_nobody_gives_an_empty_message(make_people, header):
-    assert PeopleTransforms().message(make_people(0), [], header).transforms == []
+    assert sent(PeopleTransforms().encode(make_people(0), [], header)).transforms == []
 
 
 def test_a_stamp_is_used_once(make_people, header):
     transforms, people = PeopleTransforms(), make_people(1)
-    assert transforms.message(people, ['abcde'], header) is not None
-    assert transforms.message(people, ['abcde'], header) is None
+    assert transforms.encode(people, ['abcde'], header) is not None
+    assert transforms.encode(people, ['abcde'], header) is None
     header.stamp.nanosec -= 1
-    assert transforms.message(people, ['abcde'], header) is None
+    assert transforms.encode(people, ['abcde'], header) is None
     header.stamp.sec += 1
-    assert transforms.message(people, ['abcde'], header) is not None
+    assert transforms.encode(people, ['abcde'], header) is not None
     header.stamp.sec -= 1
     transforms.reset()
-    assert serialize_message(transforms.message(people, ['abcde'], header))
+    assert transforms.encode(people, ['abcde'], header) is not None
 
 
 def test_quaternions_are_finite_for_half_turns(make_people, header):
     people = make_people(1)
     people.rotations[:, :] = torch.diag(torch.tensor([-1.0, 1.0, -1.0]))
-    for t in PeopleTransforms().message(people, ['abcde'], header).transforms:
+    for t in sent(PeopleTransforms().encode(people, ['abcde'], header)).transforms:
         rotation = t.transform.rotation
         assert np.linalg.norm([rotation.x, rotation.y, rotation.z, rotation.w]) == pytest.approx(1)
