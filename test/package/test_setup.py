@@ -61,3 +61,10 @@ def test_ci_exits_as_make_test_did(tmp_path, code):
     fake.chmod(0o755)
     environment = os.environ | {'PATH': f'{tmp_path}{os.pathsep}{os.environ["PATH"]}'}
     assert subprocess.run([ROOT / '.ci' / 'run'], env=environment, cwd='/').returncode == code
+
+
+def test_setup_has_nothing_to_do_when_nothing_changed(make):
+    if Path(sys.prefix) != ROOT / '.venv' or not (ROOT / '.venv' / 'messages.stamp').is_file():
+        pytest.skip('this environment was not made by `make setup`')
+    result = subprocess.run([make, '-C', ROOT, '-s', '--no-print-directory', 'setup'], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, '', '')
