@@ -19,8 +19,8 @@ def generate_launch_description():
     value = LaunchConfiguration
     return LaunchDescription([
         DeclareLaunchArgument('camera', default_value='cam01', description='Which of the four cameras.'),
-        DeclareLaunchArgument('models', default_value='embedded', description='Model set.'),
-        DeclareLaunchArgument('device', default_value='auto', description='auto, cpu, cuda or cuda:N.'),
+        DeclareLaunchArgument('models', default_value='', description='Model set; empty: the default.'),
+        DeclareLaunchArgument('device', default_value='', description='auto, cpu, cuda or cuda:N.'),
         DeclareLaunchArgument('rviz', default_value='true', choices=('true', 'false'), description='Start RViz.'),
         # The footage has 6.3 MB an image, which the default transports do not deliver.
         SetEnvironmentVariable('FASTDDS_DEFAULT_PROFILES_FILE', str(SHARE / 'config' / 'fastdds_large_images.xml')),

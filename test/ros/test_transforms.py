@@ -71,9 +71,11 @@ def test_bytes_are_rclpys_own(make_people, header, count, frame_id, assert_same_
 
 def test_bones_keep_their_offsets_in_every_pose(make_people, header):
     """A child's origin in its parent's frame does not depend on the pose: frames turn with the body."""
-    first, second = ([[getattr(t.transform.translation, axis) for axis in 'xyz'] for t in sent(PeopleTransforms().encode(
-        make_people(1, seed), ['abcde'], header)).transforms if not t.child_frame_id.endswith('pelvis')]
-        for seed in (1, 2))
+    def offsets(seed):
+        message = sent(PeopleTransforms().encode(make_people(1, seed), ['abcde'], header))
+        return [[getattr(t.transform.translation, axis) for axis in 'xyz']
+                for t in message.transforms if not t.child_frame_id.endswith('pelvis')]
+    first, second = offsets(1), offsets(2)
     np.testing.assert_allclose(first, second, atol=1e-5)
 
 
