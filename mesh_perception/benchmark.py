@@ -5,6 +5,8 @@ import platform
 import subprocess
 import sys
 
+from mesh_perception.configuration import load_config
+
 NETWORKS = ('blazepose_full', 'blazepose_heavy')
 
 
@@ -16,7 +18,8 @@ def register(subparsers):
                     'each device in a process of its own.')
     parser.add_argument('--network', choices=NETWORKS, help='this skeleton network alone')
     parser.add_argument('--device', help='this device alone (default: cpu, and cuda where there is one)')
-    parser.add_argument('--quick', action='store_true', help='fewer people, frames and repetitions; blazepose_full')
+    parser.add_argument('--quick', action='store_true',
+                        help="fewer people, frames and repetitions; the default set's network")
     parser.add_argument('--json', action='store_true', help='print one line of JSON last')
     parser.set_defaults(handler=run)
 
@@ -24,7 +27,9 @@ def register(subparsers):
 def run(arguments):
     """Runs the command. -> exit code. Raises ValueError where weights or footage are missing."""
     devices = [arguments.device] if arguments.device else _devices()
-    networks = [arguments.network] if arguments.network else NETWORKS[:1] if arguments.quick else NETWORKS
+    networks = [arguments.network] if arguments.network else NETWORKS
+    if arguments.quick and not arguments.network:
+        networks = [load_config().skeleton.network]
     cases = [(device, network) for device in devices for network in networks]
     load = os.getloadavg()[0]
     if len(cases) == 1:

@@ -48,7 +48,7 @@ def frame_count(path):
     """Frames that a file says it has; 1 for a picture."""
     if Path(path).suffix.lower() not in VIDEOS:
         return 1
-    video = cv2.VideoCapture(str(path))
+    video = _open_video(path)
     count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     video.release()
     return max(count, 0)
@@ -62,7 +62,7 @@ def read_frames(path):
     if Path(path).suffix.lower() not in VIDEOS:
         yield Frame(str(path), read_picture(path), 0.0)
         return
-    video = cv2.VideoCapture(str(path))
+    video = _open_video(path)
     try:
         if not video.isOpened():
             raise MediaError(f'{path}: not a video that can be decoded')
@@ -81,6 +81,12 @@ def read_frames(path):
         raise MediaError(f'{path}: a video without frames')
     if index + 1 < 0.95 * stated:  # some containers estimate their length
         raise MediaError(f'{path}: breaks off after {index} of {stated} frames')
+
+
+def _open_video(path):
+    # OpenCV's other readers complain on stderr, and take a path with digits for a pattern of picture names.
+    ffmpeg = cv2.CAP_FFMPEG in cv2.videoio_registry.getBackends()
+    return cv2.VideoCapture(str(path), cv2.CAP_FFMPEG if ffmpeg else cv2.CAP_ANY)
 
 
 def read_picture(path):

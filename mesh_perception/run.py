@@ -78,8 +78,9 @@ def run(arguments):
     if arguments.json:
         _write(arguments.json, json.dumps(records))
     frames, people = len(records), sum(map(len, records.values()))
-    print(f'{frames} {"frame" if frames == 1 else "frames"}, ' + (f'{people} people' if people else 'nobody found')
-          + (f'; overlays in {out}' if out and frames else ''))
+    if frames:
+        print(f'{frames} {"frame" if frames == 1 else "frames"}, ' + (f'{people} people' if people else 'nobody found')
+              + (f'; overlays in {out}' if out else ''))
     return 1 if failures else 0
 
 

@@ -221,7 +221,8 @@ def _messages(pipeline, camera, people):
 
 
 def _repeat(pipeline, plan, action):
-    """Medians in ms over repetitions after a warm-up: 'all', the stages that the pipeline's stopwatch names, 'other'."""
+    """Medians in ms over repetitions after a warm-up: 'all', the pipeline's stages as its stopwatch names them, and
+    'other', what is left."""
     watch, runs = pipeline.stopwatch, []
     for run in range(plan.repetitions[1] + 1):
         watch.milliseconds = {}
