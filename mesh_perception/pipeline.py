@@ -51,7 +51,7 @@ class MeshPipeline:
         self.light_body = light_body(self.body)
         self.detector = Detector(config.detection, device=self.device)
         self.network = BlazePose(config.skeleton.network, device=self.device)
-        self.mapping = load_joint_mapping().to(self.device)
+        self.mapping = load_joint_mapping(config.skeleton.network).to(self.device)
         self.tracker = Tracker(config.tracking, config.skeleton.threshold)
         self.stopwatch = Stopwatch()
 

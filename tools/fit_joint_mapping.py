@@ -207,11 +207,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('mocap', type=Path)
     parser.add_argument('--samples', type=int, default=4000)
-    parser.add_argument('--network', default='blazepose_full')
+    parser.add_argument('--network', default='blazepose_heavy')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--pictures', type=Path)
     parser.add_argument('--cache', type=Path, help='keep the observations here, to fit again quickly')
-    parser.add_argument('--output', type=Path, default=Path('mesh_perception/data/blazepose_joints.npz'))
+    parser.add_argument('--output', type=Path, help='default: mesh_perception/data/NETWORK_joints.npz')
     arguments = parser.parse_args()
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
@@ -229,7 +229,8 @@ def main():
                                          for key, value in seen.items()})
     mapping = fit(train)
     report(mapping, test)
-    np.savez_compressed(arguments.output, **{name: weights.astype(np.float32) for name, weights in mapping.items()})
+    output = arguments.output or Path(f'mesh_perception/data/{arguments.network}_joints.npz')
+    np.savez_compressed(output, **{name: weights.astype(np.float32) for name, weights in mapping.items()})
 
 
 if __name__ == '__main__':

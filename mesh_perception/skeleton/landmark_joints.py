@@ -28,9 +28,9 @@ class JointMapping:
         return JointMapping(*(getattr(self, f.name).to(*args, **kwargs) for f in fields(self)))
 
 
-def load_joint_mapping(name='blazepose_joints.npz'):
-    """The committed mapping."""
-    with np.load(data_file(name), allow_pickle=False) as arrays:
+def load_joint_mapping(network='blazepose_heavy'):
+    """The committed mapping of a network: each has errors of its own."""
+    with np.load(data_file(f'{network}_joints.npz'), allow_pickle=False) as arrays:
         return JointMapping(*(torch.from_numpy(arrays[f.name]) for f in fields(JointMapping)))
 
 
