@@ -59,20 +59,20 @@ class Outputs:
         Returns False where TF had to be left out because of the stamp or the missing frame_id.
         """
         names = self._names(people.track_ids.tolist())
-        wants_markers = self._wanted(self._markers, 'publish_markers')
-        wants_overlay = self._wanted(self._overlay, 'publish_overlay')
-        light = wants_markers and self._value('marker_mesh') == 'light'
-        vertices = None
-        if wants_overlay or (wants_markers and not light) or self._value('publish_vertices'):
-            vertices = pipeline.meshes(people)
+        vertices = pipeline.meshes(people) if self._value('publish_vertices') else None
         self._people.publish(people_message(
-            people, names, frame.header, frame.camera, pipeline.body.id, pipeline.config.name,
-            vertices if self._value('publish_vertices') else None))
+            people, names, frame.header, frame.camera, pipeline.body.id, pipeline.config.name, vertices))
         stamped = self._publish_tf(frame, people, names) if self._value('publish_tf') else True
+        # Pictures come last: whoever acts on people does not wait for them.
+        wants_overlay = self._wanted(self._overlay, 'publish_overlay')
+        wants_markers = self._wanted(self._markers, 'publish_markers')
+        light = self._value('marker_mesh') == 'light'
+        if vertices is None and (wants_overlay or (wants_markers and not light)):
+            vertices = pipeline.meshes(people)
         if wants_markers:
             self._publish_markers(frame, people, pipeline, None if light else vertices)
         if wants_overlay:
-            picture = self._drawing.draw(frame.image, frame.camera, people, vertices)
+            picture = self._drawing.draw(frame.image, frame.camera, people, vertices, names)
             self._overlay.publish(image_bytes(picture, frame.header))
         return stamped
 

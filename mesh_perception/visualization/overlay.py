@@ -37,11 +37,12 @@ class Overlay:
             self._drawer.close()
             self._drawer = None
 
-    def draw(self, image, camera, people, vertices):
+    def draw(self, image, camera, people, vertices, names=None):
         """People over their image, lens distortion included.
 
         Args: image (H, W, 3) uint8 RGB; camera: Camera of that size; people: People on the CPU; vertices (N, V, 3) m,
-        camera frame. Returns a new (H, W, 3) uint8 RGB. Raises ValueError where sizes do not fit.
+        camera frame; names: what the labels call the people (default: '#' and the track id). Returns a new
+        (H, W, 3) uint8 RGB. Raises ValueError where sizes do not fit.
         """
         image = np.asarray(image)
         if image.shape != (camera.height, camera.width, 3) or image.dtype != np.uint8:
@@ -60,7 +61,8 @@ class Overlay:
             draw_skeletons(picture, people.joints_2d.numpy()[far_to_near],
                            people.joint_confidence.numpy()[far_to_near], ids)
         if self.label:
-            _labels(picture, boxes, ids, _distances(people)[far_to_near])
+            names = [f'#{i}' for i in people.track_ids.tolist()] if names is None else names
+            _labels(picture, boxes, ids, [names[i] for i in far_to_near], _distances(people)[far_to_near])
         return picture
 
     def panel(self, image, camera, people, vertices, reach=None):
@@ -109,10 +111,10 @@ def _distances(people):
     return np.linalg.norm(people.joints[:, 0].numpy(), axis=-1)
 
 
-def _labels(picture, boxes, ids, distances):
+def _labels(picture, boxes, ids, names, distances):
     """'#3 2.4 m' above each box that is in view."""
     size = np.array([picture.shape[1], picture.shape[0]])
-    for box, track_id, distance, color in zip(boxes, ids, distances, track_colors(ids).tolist(), strict=True):
+    for box, name, distance, color in zip(boxes, names, distances, track_colors(ids).tolist(), strict=True):
         if np.isfinite(box).all() and (box[2:] > 0).all() and (box[:2] < size).all():
-            text = f'#{track_id} {distance:.1f} m' if np.isfinite(distance) else f'#{track_id}'
+            text = f'{name} {distance:.1f} m' if np.isfinite(distance) else name
             draw_label(picture, text, box[:2], color)
