@@ -105,12 +105,14 @@ def as_text(results, machine):
 def _table(rows):
     header = ['size', 'people', 'mode', *COLUMNS, 'frames/s', 'peak MB']
     header[header.index('inverse kinematics')] = 'IK'
-    cells = [header]
+    gpu = 'peak_gpu_memory_mb' in rows[0]
+    cells = [header + gpu * ['GPU MB']]
     for row in rows:
         times = row['milliseconds']
         cells.append([f'{row["width"]}x{row["height"]}', str(row['people']), row['mode'],
                       *(f'{times[name]:.1f}' if name in times else '-' for name in COLUMNS),
-                      f'{1e3 / times["frame"]:.1f}', f'{row["peak_memory_mb"]:.0f}'])
+                      f'{1e3 / times["frame"]:.1f}', f'{row["peak_memory_mb"]:.0f}',
+                      *([f'{row["peak_gpu_memory_mb"]:.0f}'] if gpu else [])])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ['  '.join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
 

@@ -66,17 +66,19 @@ def run(arguments):
         print(f'No camera given: assuming a field of view of {FIELD_OF_VIEW:g} degrees; metres scale with this guess.',
               file=sys.stderr)
     records = {}
-    with (Overlay(pipeline.body) as overlay,
-          tqdm(total=sum(map(frame_count, files)), unit='frame', disable=not sys.stderr.isatty()) as bar):
-        for file, target in zip(files, overlay_paths(files, arguments.out), strict=True):
-            bar.set_postfix_str(Path(file).name)
-            pipeline.reset()
-            try:
-                _one_file(file, target if out else None, camera_of, pipeline, overlay, records, bar)
-            except ValueError as error:
-                _complain(error, failures)
-    if arguments.json:
-        _write(arguments.json, json.dumps(records))
+    try:
+        with (Overlay(pipeline.body) as overlay,
+              tqdm(total=sum(map(frame_count, files)), unit='frame', disable=not sys.stderr.isatty()) as bar):
+            for file, target in zip(files, overlay_paths(files, arguments.out), strict=True):
+                bar.set_postfix_str(Path(file).name)
+                pipeline.reset()
+                try:
+                    _one_file(file, target if out else None, camera_of, pipeline, overlay, records, bar)
+                except ValueError as error:
+                    _complain(error, failures)
+    finally:  # whoever interrupts a long video keeps what was found
+        if arguments.json:
+            _write(arguments.json, json.dumps(records))
     frames, people = len(records), sum(map(len, records.values()))
     if frames:
         print(f'{frames} {"frame" if frames == 1 else "frames"}, ' + (f'{people} people' if people else 'nobody found')

@@ -175,6 +175,8 @@ def _rows(pipeline, scene, count, plan):
     for row in rows:
         row['milliseconds'] |= outputs
         row['peak_memory_mb'] = peak_memory()
+        if pipeline.device.type == 'cuda':
+            row['peak_gpu_memory_mb'] = torch.cuda.max_memory_allocated(pipeline.device) / 1e6
     return rows
 
 
@@ -298,7 +300,9 @@ def _copies(pipeline):
 
 
 def _forget_peak():
-    """Starts the peak anew where Linux lets a process do so; elsewhere it is the peak since the start."""
+    """Starts the peaks anew; where Linux lets no process do so, peak_memory is that since the start."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     try:
         Path('/proc/self/clear_refs').write_text('5')
     except OSError:
