@@ -5,26 +5,21 @@ what the stages do does not depend on who stands where.
 """
 import resource
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import cv2
-import numpy as np
 import torch
 
 from mesh_perception.configuration import load_config
-from mesh_perception.geometry.camera import Camera
+from mesh_perception.crowd import ACTORS, crowd_of, find_scene
 from mesh_perception.media import read_frames
 from mesh_perception.pipeline import MeshPipeline
 from mesh_perception.ros.demo.footage import demo_footage
 from mesh_perception.stopwatch import Stopwatch
-from mesh_perception.types import Regions
 from mesh_perception.visualization.overlay import Overlay
 from mesh_perception.visualization.palette import track_colors
 
-ACTORS = 2
-_JITTER = 0.02   # of a person's size
 _WARM_UP = 3     # frames
 
 
@@ -60,7 +55,7 @@ def measure(network, device, plan, step=lambda: None):
     result = {'network': network, 'device': str(pipeline.device), 'threads': torch.get_num_threads(),
               'detect_every': pipeline.config.tracking.detect_every, 'end_to_end': whole, 'rows': []}
     for size in plan.sizes:
-        scene = _scene(pipeline, *size)
+        scene = find_scene(pipeline, *size)
         for count in plan.people:
             result['rows'] += _rows(pipeline, scene, count, plan)
             step()
@@ -77,74 +72,6 @@ def _pipeline(network, device, **overrides):
     return pipeline
 
 
-@dataclass
-class _Scene:
-    """One picture, its camera, and where its two actors are: followed, and as a detector finds them."""
-    image: object
-    camera: Camera
-    tracks: object
-    detections: object
-
-
-def _scene(pipeline, width, height):
-    """The footage's actors in a picture of this size, its whole view shrunk to fit."""
-    path, camera = demo_footage('cam01')
-    view = _fit(camera, width, height)
-    pipeline.reset()
-    for index, frame in enumerate(read_frames(path)):
-        image = _shrink(frame.image, camera, view)
-        pipeline(image, view, frame.stamp)
-        if index == _WARM_UP:
-            break
-    tracks = _largest(pipeline.tracker.following)
-    detections = _largest(pipeline._detect(torch.from_numpy(image).to(pipeline.device)))
-    if min(len(tracks), len(detections)) < ACTORS:
-        raise ValueError(f'the footage\'s {ACTORS} actors were not found in a picture of {width}x{height}')
-    return _Scene(image, view, tracks, detections)
-
-
-def _fit(camera, width, height):
-    """The camera whose picture of this size holds that of another, shrunk, in its middle."""
-    scale = min(width / camera.width, height / camera.height)
-    turn = np.array([[scale, 0, (width - 1) / 2 - scale * (camera.width - 1) / 2],
-                     [0, scale, (height - 1) / 2 - scale * (camera.height - 1) / 2], [0, 0, 1]])
-    return Camera(width, height, turn @ camera.k, camera.distortion, camera.model)
-
-
-def _shrink(image, camera, view):
-    """The picture of `camera` as that of `view`, which `_fit` made; black beside it."""
-    if (view.width, view.height) == (camera.width, camera.height):
-        return image
-    scale = view.k[0, 0] / camera.k[0, 0]
-    small = cv2.resize(image, (round(camera.width * scale), round(camera.height * scale)),
-                       interpolation=cv2.INTER_AREA)
-    left, top = (view.width - small.shape[1]) // 2, (view.height - small.shape[0]) // 2
-    picture = np.zeros((view.height, view.width, 3), np.uint8)
-    picture[top:top + small.shape[0], left:left + small.shape[1]] = small
-    return picture
-
-
-def _largest(batch):
-    size = (batch.boxes[:, 2:] - batch.boxes[:, :2]).prod(-1)
-    return batch[size.argsort(descending=True)[:ACTORS]]
-
-
-def _crowd(batch, count):
-    """`count` people out of the two actors' tracks or detections, each moved a little."""
-    crowd = batch[torch.arange(count) % ACTORS]
-    generator = torch.Generator().manual_seed(0)
-    size = (crowd.boxes[:, 2:] - crowd.boxes[:, :2]).amax(-1, keepdim=True)
-    shift = _JITTER * size * torch.randn(count, 2, generator=generator)
-    crowd.boxes = crowd.boxes + shift.repeat(1, 2)
-    for f in fields(crowd):
-        value = getattr(crowd, f.name)
-        if f.name == 'keypoints':
-            crowd.keypoints = torch.cat((value[..., :2] + shift[:, None], value[..., 2:]), -1)
-        elif isinstance(value, Regions):
-            setattr(crowd, f.name, Regions(value.centers + shift, value.sizes, value.rolls))
-    return crowd
-
-
 @torch.inference_mode()
 def _rows(pipeline, scene, count, plan):
     """The rows of a crowd of `count`, followed in a video and new in a single image."""
@@ -157,9 +84,9 @@ def _rows(pipeline, scene, count, plan):
         pipeline.reset()
         detections = None
         if mode == 'video':
-            pipeline.tracker.following = _crowd(scene.tracks, count)
+            pipeline.tracker.following = crowd_of(scene.tracks, count)
         else:
-            detections = _crowd(scene.detections, count)
+            detections = crowd_of(scene.detections, count)
 
         def look(detections=detections):
             last['seen'] = pipeline._look(torch.from_numpy(scene.image).to(pipeline.device), scene.camera, detections)
