@@ -6,6 +6,7 @@ import torch
 from mesh_perception.body import load_body, skin, skin_joints
 from mesh_perception.body.light import light_body
 from mesh_perception.detection import Detector
+from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.crops import crop
 from mesh_perception.inverse_kinematics import initial_parameters
 from mesh_perception.skeleton.absolute import place
@@ -15,7 +16,7 @@ from mesh_perception.stopwatch import Stopwatch
 from mesh_perception.tracking import Tracker
 from mesh_perception.tracking.tracker import Candidates
 from mesh_perception.transfer import move
-from mesh_perception.types import BodyParameters, People
+from mesh_perception.types import People, Regions
 
 
 def choose_device(name):
@@ -54,6 +55,7 @@ class MeshPipeline:
         self.mapping = load_joint_mapping(config.skeleton.network).to(self.device)
         self.tracker = Tracker(config.tracking, config.skeleton.threshold)
         self.stopwatch = Stopwatch()
+        self._warm_up()
 
     def reset(self):
         """Forgets everybody: the next image has nothing to do with the last."""
@@ -102,10 +104,7 @@ class MeshPipeline:
             second = self._landmarks(picture, camera, first.next)
             better = keep_better(first, second, found[new], self.config.skeleton.threshold)
             landmarks = Landmarks.cat([landmarks[:new.start], better])
-        with self.stopwatch('skeleton'):
-            skeletons = skeletons_from_landmarks(landmarks, camera, self.mapping)
-        with self.stopwatch('inverse kinematics'):
-            people = self._people(skeletons, landmarks, camera)
+        people = self._people(landmarks, camera)
         landmarks, people = move([landmarks, people], 'cpu')
         return _Seen(candidates, landmarks, people, self.tracker.valid(candidates, landmarks, people.boxes))
 
@@ -115,14 +114,17 @@ class MeshPipeline:
         with self.stopwatch('skeleton'):
             return self.network(crops, camera)
 
-    def _people(self, skeletons, landmarks, camera):
-        """Skeletons -> body parameters -> joints, at the metric place that the image joints say (Sec. 3.2)."""
-        parameters: BodyParameters = initial_parameters(self.body, skeletons)
-        joints = skin_joints(self.body, parameters.rotations, parameters.betas, parameters.translation)
-        root, _, _ = place(joints - joints[:, :1], skeletons.image_joints, skeletons.confidence, camera)
-        shift = root - joints[:, 0]
-        joints = joints + shift[:, None]
-        joints_2d = camera.project(joints)
+    def _people(self, landmarks, camera):
+        """Landmarks -> People, at the metric place that the image joints say (Sec. 3.1 and 3.2)."""
+        with self.stopwatch('skeleton'):
+            skeletons = skeletons_from_landmarks(landmarks, camera, self.mapping)
+        with self.stopwatch('inverse kinematics'):
+            parameters = initial_parameters(self.body, skeletons)
+            joints = skin_joints(self.body, parameters.rotations, parameters.betas, parameters.translation)
+            root, _, _ = place(joints - joints[:, :1], skeletons.image_joints, skeletons.confidence, camera)
+            shift = root - joints[:, 0]
+            joints = joints + shift[:, None]
+            joints_2d = camera.project(joints)
         points = torch.cat((joints_2d, landmarks.image), 1)
         unknown = joints.new_full((len(joints), 24), float('nan'))
         return People(
@@ -130,3 +132,12 @@ class MeshPipeline:
             boxes=torch.cat((points.amin(1), points.amax(1)), 1), rotations=parameters.rotations,
             betas=parameters.betas, translation=parameters.translation + shift, joints=joints, joints_2d=joints_2d,
             joint_confidence=skeletons.confidence, joint_sigma=unknown, velocity=unknown[:, :3])
+
+    @torch.inference_mode()
+    def _warm_up(self):
+        """What torch sets up on first use would otherwise make the first frame wait for seconds."""
+        camera = Camera.from_fov(640, 480, 60)
+        picture = torch.zeros(480, 640, 3, dtype=torch.uint8, device=self.device)
+        self.detector(picture)
+        region = Regions(*(torch.tensor(value, device=self.device) for value in ([[320.0, 240.0]], [300.0], [0.0])))
+        self.meshes(self._people(self._landmarks(picture, camera, region), camera), light=True)
