@@ -1,8 +1,9 @@
 """The demo's footage as a camera, the node and RViz.
 
-    ros2 launch mesh_perception demo.launch.py
-    ros2 launch mesh_perception demo.launch.py camera:=cam02 rviz:=false
+ros2 launch mesh_perception demo.launch.py
+ros2 launch mesh_perception demo.launch.py camera:=cam02 rviz:=false
 """
+
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -17,24 +18,55 @@ SHARE = Path(get_package_share_directory('mesh_perception'))
 
 def generate_launch_description():
     value = LaunchConfiguration
-    return LaunchDescription([
-        DeclareLaunchArgument('camera', default_value='cam01', description='Which of the four cameras.'),
-        DeclareLaunchArgument('models', default_value='', description='Model set; empty: the default.'),
-        DeclareLaunchArgument('device', default_value='', description='auto, cpu, cuda or cuda:N.'),
-        DeclareLaunchArgument('rviz', default_value='true', choices=('true', 'false'), description='Start RViz.'),
-        # The footage has 6.3 MB an image, which the default transports do not deliver.
-        SetEnvironmentVariable('FASTDDS_DEFAULT_PROFILES_FILE', str(SHARE / 'config' / 'fastdds_large_images.xml')),
-        ExecuteProcess(
-            cmd=[FindExecutable(name='python3'), '-m', 'mesh_perception.ros.demo.publisher', '--ros-args',
-                 '-p', ['camera:=', value('camera')], '-p', 'loop:=true', '-p', 'frame_id:=camera_optical_frame'],
-            output='screen'),
-        # A camera at eye height, level: RViz then shows the people upright on its grid.
-        Node(
-            package='tf2_ros', executable='static_transform_publisher', output='log',
-            arguments=['--z', '1.6', '--roll', '-1.5707963', '--yaw', '-1.5707963', '--frame-id', 'world',
-                       '--child-frame-id', 'camera_optical_frame']),
-        IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'mesh_perception.launch.py')),
-            launch_arguments={'models': value('models'), 'device': value('device'), 'rviz': value('rviz'),
-                              'fixed_frame': 'world'}.items()),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument('camera', default_value='cam01', description='Which of the four cameras.'),
+            DeclareLaunchArgument('models', default_value='', description='Model set; empty: the default.'),
+            DeclareLaunchArgument('device', default_value='', description='auto, cpu, cuda or cuda:N.'),
+            DeclareLaunchArgument('rviz', default_value='true', choices=('true', 'false'), description='Start RViz.'),
+            # The footage has 6.3 MB an image, which the default transports do not deliver.
+            SetEnvironmentVariable('FASTDDS_DEFAULT_PROFILES_FILE', str(SHARE / 'config' / 'fastdds_large_images.xml')),
+            ExecuteProcess(
+                cmd=[
+                    FindExecutable(name='python3'),
+                    '-m',
+                    'mesh_perception.ros.demo.publisher',
+                    '--ros-args',
+                    '-p',
+                    ['camera:=', value('camera')],
+                    '-p',
+                    'loop:=true',
+                    '-p',
+                    'frame_id:=camera_optical_frame',
+                ],
+                output='screen',
+            ),
+            # A camera at eye height, level: RViz then shows the people upright on its grid.
+            Node(
+                package='tf2_ros',
+                executable='static_transform_publisher',
+                output='log',
+                arguments=[
+                    '--z',
+                    '1.6',
+                    '--roll',
+                    '-1.5707963',
+                    '--yaw',
+                    '-1.5707963',
+                    '--frame-id',
+                    'world',
+                    '--child-frame-id',
+                    'camera_optical_frame',
+                ],
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'mesh_perception.launch.py')),
+                launch_arguments={
+                    'models': value('models'),
+                    'device': value('device'),
+                    'rviz': value('rviz'),
+                    'fixed_frame': 'world',
+                }.items(),
+            ),
+        ]
+    )

@@ -1,8 +1,9 @@
 """The node, optionally with RViz.
 
-    ros2 launch mesh_perception mesh_perception.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
-    ros2 launch mesh_perception mesh_perception.launch.py --show-args
+ros2 launch mesh_perception mesh_perception.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
+ros2 launch mesh_perception mesh_perception.launch.py --show-args
 """
+
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -38,26 +39,48 @@ def node(context):
     """The node, with the arguments that were given put over the parameter file."""
     value = LaunchConfiguration
     given = {name: value(name).perform(context) for name in ('image_transport', 'models', 'device', 'autostart')}
-    changes = {name: ParameterValue(text, value_type=bool if name == 'autostart' else str)
-               for name, text in given.items() if text}
+    changes = {
+        name: ParameterValue(text, value_type=bool if name == 'autostart' else str)
+        for name, text in given.items()
+        if text
+    }
     changes['use_sim_time'] = ParameterValue(value('use_sim_time'), value_type=bool)
-    return [Node(
-        package='mesh_perception', executable='mesh_node', name='mesh_perception', namespace=value('namespace'),
-        output='screen', emulate_tty=True, arguments=['--ros-args', '--log-level', value('log_level')],
-        parameters=[value('params_file'), changes],
-        remappings=[('image', value('image')), ('camera_info', value('camera_info'))])]
+    return [
+        Node(
+            package='mesh_perception',
+            executable='mesh_node',
+            name='mesh_perception',
+            namespace=value('namespace'),
+            output='screen',
+            emulate_tty=True,
+            arguments=['--ros-args', '--log-level', value('log_level')],
+            parameters=[value('params_file'), changes],
+            remappings=[('image', value('image')), ('camera_info', value('camera_info'))],
+        )
+    ]
 
 
 def generate_launch_description():
     value = LaunchConfiguration
-    return LaunchDescription([
-        *(DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
-          for name, default, description, choices in ARGUMENTS),
-        OpaqueFunction(function=node),
-        Node(
-            package='rviz2', executable='rviz2', name='rviz', namespace=value('namespace'), output='log',
-            arguments=['-d', value('rviz_config'), '-f', value('fixed_frame')],
-            remappings=[(f'/mesh_perception/{topic}', f'mesh_perception/{topic}') for topic in ('markers', 'overlay')],
-            parameters=[{'use_sim_time': ParameterValue(value('use_sim_time'), value_type=bool)}],
-            condition=IfCondition(value('rviz'))),
-    ])
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
+                for name, default, description, choices in ARGUMENTS
+            ),
+            OpaqueFunction(function=node),
+            Node(
+                package='rviz2',
+                executable='rviz2',
+                name='rviz',
+                namespace=value('namespace'),
+                output='log',
+                arguments=['-d', value('rviz_config'), '-f', value('fixed_frame')],
+                remappings=[
+                    (f'/mesh_perception/{topic}', f'mesh_perception/{topic}') for topic in ('markers', 'overlay')
+                ],
+                parameters=[{'use_sim_time': ParameterValue(value('use_sim_time'), value_type=bool)}],
+                condition=IfCondition(value('rviz')),
+            ),
+        ]
+    )

@@ -1,4 +1,5 @@
 """The `mesh-perception` command."""
+
 import argparse
 import importlib
 import os
@@ -7,16 +8,21 @@ import sys
 from mesh_perception import __version__
 
 # Each module adds its own command, and imports what is heavy only when it runs.
-COMMANDS = {'run': 'mesh_perception.run', 'describe': 'mesh_perception.describe',
-            'benchmark': 'mesh_perception.benchmark', 'weights': 'mesh_perception.weights.cli'}
+COMMANDS = {
+    'run': 'mesh_perception.run',
+    'describe': 'mesh_perception.describe',
+    'benchmark': 'mesh_perception.benchmark',
+    'weights': 'mesh_perception.weights.cli',
+}
 # OpenCV and its FFmpeg write of damaged files to stderr on their own; the commands say it in one line.
 QUIET = {'OPENCV_LOG_LEVEL': 'OFF', 'OPENCV_FFMPEG_LOGLEVEL': '-8'}
 
 
 def build_parser(wanted=None):
     """The command line; `wanted` limits it to one command, so that the others need not be imported."""
-    parser = argparse.ArgumentParser(prog='mesh-perception', description='Multi-person 3D human meshes from one '
-                                     'calibrated RGB camera.')
+    parser = argparse.ArgumentParser(
+        prog='mesh-perception', description='Multi-person 3D human meshes from one calibrated RGB camera.'
+    )
     parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
     subparsers = parser.add_subparsers(dest='command', required=True, metavar='{' + ','.join(COMMANDS) + '}')
     for name, module in COMMANDS.items():

@@ -1,4 +1,5 @@
 """Model sets: YAML files read into dataclasses that refuse what they do not know."""
+
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -15,34 +16,38 @@ class ConfigurationError(ValueError):
 @dataclass(frozen=True)
 class DetectionConfig:
     """Who is in the image."""
-    movenet_size: int = 384           # px of the longer side, a multiple of 32
-    movenet_threshold: float = 0.2    # score from which a MoveNet person counts
-    nanodet: bool = True              # look for those MoveNet missed
-    nanodet_threshold: float = 0.45   # score from which a NanoDet box counts
+
+    movenet_size: int = 384  # px of the longer side, a multiple of 32
+    movenet_threshold: float = 0.2  # score from which a MoveNet person counts
+    nanodet: bool = True  # look for those MoveNet missed
+    nanodet_threshold: float = 0.45  # score from which a NanoDet box counts
 
 
 @dataclass(frozen=True)
 class SkeletonConfig:
     """The landmark network."""
+
     network: str = 'blazepose_heavy'  # or blazepose_full: three times as fast, less exact
-    threshold: float = 0.5            # score under which a crop holds no person
+    threshold: float = 0.5  # score under which a crop holds no person
 
 
 @dataclass(frozen=True)
 class TrackingConfig:
     """When to detect, and how long to remember."""
-    detect_every: int = 12            # frames between detections while everybody is followed
+
+    detect_every: int = 12  # frames between detections while everybody is followed
     max_people: int = 20
-    remember: float = 1.0             # s for which a person that was lost can come back under the same id
-    confirm_frames: int = 2           # frames until a new person counts as confirmed
+    remember: float = 1.0  # s for which a person that was lost can come back under the same id
+    confirm_frames: int = 2  # frames until a new person counts as confirmed
 
 
 @dataclass(frozen=True)
 class Config:
     """One model set and where it runs."""
+
     name: str = 'embedded'
-    body: str = 'open'                # the open body, or the path of an SMPL .pkl or .npz
-    device: str = 'auto'              # auto, cpu, cuda or cuda:N
+    body: str = 'open'  # the open body, or the path of an SMPL .pkl or .npz
+    device: str = 'auto'  # auto, cpu, cuda or cuda:N
     detection: DetectionConfig = field(default_factory=DetectionConfig)
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -50,9 +55,15 @@ class Config:
 
 _CHOICES = {'skeleton.network': ('blazepose_full', 'blazepose_heavy')}
 _RANGES = {
-    'detection.movenet_size': (128, 1024), 'detection.movenet_threshold': (0, 1), 'detection.nanodet_threshold': (0, 1),
-    'skeleton.threshold': (0, 1), 'tracking.detect_every': (1, 1000), 'tracking.max_people': (1, 20),
-    'tracking.remember': (0, 60), 'tracking.confirm_frames': (1, 100)}
+    'detection.movenet_size': (128, 1024),
+    'detection.movenet_threshold': (0, 1),
+    'detection.nanodet_threshold': (0, 1),
+    'skeleton.threshold': (0, 1),
+    'tracking.detect_every': (1, 1000),
+    'tracking.max_people': (1, 20),
+    'tracking.remember': (0, 60),
+    'tracking.confirm_frames': (1, 100),
+}
 
 
 def load_config(models='embedded', overrides=None):
@@ -87,8 +98,9 @@ def _model_set_path(models):
             raise ConfigurationError(f'{models}: no such model set file')
         return path
     if models not in model_sets():
-        raise ConfigurationError(f'unknown model set {models!r}: expected one of {", ".join(model_sets())}, '
-                                 'or the path of a .yaml file')
+        raise ConfigurationError(
+            f'unknown model set {models!r}: expected one of {", ".join(model_sets())}, or the path of a .yaml file'
+        )
     return config_directory() / 'models' / f'{models}.yaml'
 
 
@@ -107,8 +119,9 @@ def _build(cls, data, source, prefix):
     for key, value in data.items():
         dotted = f'{prefix}{key}'
         if key not in names:
-            raise ConfigurationError(f'{source}: unknown key {dotted!r}: expected one of '
-                                     f'{", ".join(prefix + n for n in names)}')
+            raise ConfigurationError(
+                f'{source}: unknown key {dotted!r}: expected one of {", ".join(prefix + n for n in names)}'
+            )
         kind = hints[key]
         if is_dataclass(kind):
             if not isinstance(value, dict):

@@ -1,4 +1,5 @@
 """Crowds of any size out of the footage's two actors, in pictures of any size: what benchmarks run the stages on."""
+
 from dataclasses import dataclass, fields
 
 import cv2
@@ -12,16 +13,17 @@ from mesh_perception.tracking.tracker import Tracks
 from mesh_perception.types import Detections, Regions
 
 ACTORS = 2
-_JITTER = 0.02   # of a person's size
-_FRAME = 3       # of the footage that is used
+_JITTER = 0.02  # of a person's size
+_FRAME = 3  # of the footage that is used
 
 
 @dataclass
 class Scene:
     """One picture and where its two actors are."""
-    image: np.ndarray       # (H, W, 3) uint8 RGB
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
     camera: Camera
-    tracks: Tracks          # of the two, as the tracker follows them
+    tracks: Tracks  # of the two, as the tracker follows them
     detections: Detections  # of the two
 
 
@@ -41,15 +43,20 @@ def find_scene(pipeline, width, height):
     tracks = _largest(pipeline.tracker.following)
     detections = _largest(pipeline._detect(torch.from_numpy(image).to(pipeline.device)))
     if min(len(tracks), len(detections)) < ACTORS:
-        raise ValueError(f'the footage\'s {ACTORS} actors were not found in a picture of {width}x{height}')
+        raise ValueError(f"the footage's {ACTORS} actors were not found in a picture of {width}x{height}")
     return Scene(image, view, tracks, detections)
 
 
 def _fit(camera, width, height):
     """The camera whose picture of this size holds that of another, shrunk, in its middle."""
     scale = min(width / camera.width, height / camera.height)
-    turn = np.array([[scale, 0, (width - 1) / 2 - scale * (camera.width - 1) / 2],
-                     [0, scale, (height - 1) / 2 - scale * (camera.height - 1) / 2], [0, 0, 1]])
+    turn = np.array(
+        [
+            [scale, 0, (width - 1) / 2 - scale * (camera.width - 1) / 2],
+            [0, scale, (height - 1) / 2 - scale * (camera.height - 1) / 2],
+            [0, 0, 1],
+        ]
+    )
     return Camera(width, height, turn @ camera.k, camera.distortion, camera.model)
 
 
@@ -58,11 +65,10 @@ def _shrink(image, camera, view):
     if (view.width, view.height) == (camera.width, camera.height):
         return image
     scale = view.k[0, 0] / camera.k[0, 0]
-    small = cv2.resize(image, (round(camera.width * scale), round(camera.height * scale)),
-                       interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (round(camera.width * scale), round(camera.height * scale)), interpolation=cv2.INTER_AREA)
     left, top = (view.width - small.shape[1]) // 2, (view.height - small.shape[0]) // 2
     picture = np.zeros((view.height, view.width, 3), np.uint8)
-    picture[top:top + small.shape[0], left:left + small.shape[1]] = small
+    picture[top : top + small.shape[0], left : left + small.shape[1]] = small
     return picture
 
 

@@ -1,4 +1,5 @@
 """`mesh-perception describe`: what a model set is made of, its weights, and the shapes of a forward pass."""
+
 import json
 from dataclasses import fields, is_dataclass
 
@@ -9,8 +10,11 @@ SIZE = (480, 640)  # height and width of the random picture
 
 def register(subparsers):
     """Adds the command to the command line."""
-    parser = subparsers.add_parser('describe', help="a model set's parts, weights, licences, sizes and shapes",
-                                   description='Lists the parts of a model set and runs them once on a random picture.')
+    parser = subparsers.add_parser(
+        'describe',
+        help="a model set's parts, weights, licences, sizes and shapes",
+        description='Lists the parts of a model set and runs them once on a random picture.',
+    )
     parser.add_argument('--models', default='embedded', help='a model set, or the path of one (default: embedded)')
     parser.add_argument('--json', action='store_true', help='as JSON')
     parser.set_defaults(handler=run)
@@ -50,13 +54,24 @@ def describe(config):
 
     body = load_body(config.body)
     description = {
-        'models': config.name, 'device': str(choose_device(config.device)),
-        'parts': [{'stage': stage, 'name': name, 'parameters': None, 'files': _files(name)}
-                  for stage, name in _networks(config)],
-        'body': {'id': body.id, 'licence': body.licence, 'vertices': len(body.v_template), 'faces': len(body.faces),
-                 'betas': body.num_betas, 'light_vertices': len(body.light_vertices),
-                 'light_faces': len(body.light_faces), 'pose_blend_shapes': body.posedirs.shape[2]},
-        'shapes': []}
+        'models': config.name,
+        'device': str(choose_device(config.device)),
+        'parts': [
+            {'stage': stage, 'name': name, 'parameters': None, 'files': _files(name)}
+            for stage, name in _networks(config)
+        ],
+        'body': {
+            'id': body.id,
+            'licence': body.licence,
+            'vertices': len(body.v_template),
+            'faces': len(body.faces),
+            'betas': body.num_betas,
+            'light_vertices': len(body.light_vertices),
+            'light_faces': len(body.light_faces),
+            'pose_blend_shapes': body.posedirs.shape[2],
+        },
+        'shapes': [],
+    }
     try:
         pipeline = MeshPipeline(config)
     except WeightsError as error:
@@ -76,8 +91,10 @@ def _networks(config):
 
 def _modules(pipeline):
     """{name: the running module} of the same networks."""
-    found = {'movenet_multipose': pipeline.detector.movenet.network,
-             pipeline.config.skeleton.network: pipeline.network.network}
+    found = {
+        'movenet_multipose': pipeline.detector.movenet.network,
+        pipeline.config.skeleton.network: pipeline.network.network,
+    }
     if pipeline.detector.nanodet is not None:
         found['nanodet'] = pipeline.detector.nanodet.network
     return found
@@ -87,8 +104,17 @@ def _files(network):
     from mesh_perception.weights.networks import NETWORKS
     from mesh_perception.weights.registry import BY_NAME
     from mesh_perception.weights.store import state
-    return [{'name': entry.name, 'state': state(entry), 'package': str(entry.archive), 'licence': entry.licence,
-             'bytes': entry.size} for entry in (BY_NAME[name] for name in NETWORKS[network].files)]
+
+    return [
+        {
+            'name': entry.name,
+            'state': state(entry),
+            'package': str(entry.archive),
+            'licence': entry.licence,
+            'bytes': entry.size,
+        }
+        for entry in (BY_NAME[name] for name in NETWORKS[network].files)
+    ]
 
 
 def _forward(pipeline, modules):
@@ -119,7 +145,8 @@ def _forward(pipeline, modules):
 
     def watch(name):
         return lambda module, inputs, output: networks.append(
-            {'name': name, 'input': [_shapes(i) for i in inputs], 'output': _shapes(output)})
+            {'name': name, 'input': [_shapes(i) for i in inputs], 'output': _shapes(output)}
+        )
 
     hooks = [module.register_forward_hook(watch(name)) for name, module in modules.items()]
     try:
@@ -154,17 +181,25 @@ def as_text(description):
     for part in description['parts']:
         count = part['parameters']
         lines.append(f'\n{part["stage"]}: {part["name"]}' + (f', {count:,} parameters' if count else ''))
-        lines += [f'  {file["state"]:7}  {file["name"]}  {file["bytes"] / 1e6:.1f} MB  {file["licence"]}  '
-                  f'from {file["package"]}' for file in part['files']]
-    lines += [f'\nbody: {body["id"]}, {body["vertices"]} vertices, {body["faces"]} faces, {body["betas"]} betas, '
-              f'{body["pose_blend_shapes"]} pose blend shapes',
-              f'  light mesh: {body["light_vertices"]} vertices, {body["light_faces"]} faces',
-              f'  licence: {body["licence"]}']
+        lines += [
+            f'  {file["state"]:7}  {file["name"]}  {file["bytes"] / 1e6:.1f} MB  {file["licence"]}  '
+            f'from {file["package"]}'
+            for file in part['files']
+        ]
+    lines += [
+        f'\nbody: {body["id"]}, {body["vertices"]} vertices, {body["faces"]} faces, {body["betas"]} betas, '
+        f'{body["pose_blend_shapes"]} pose blend shapes',
+        f'  light mesh: {body["light_vertices"]} vertices, {body["light_faces"]} faces',
+        f'  licence: {body["licence"]}',
+    ]
     if description['shapes']:
         lines.append(f'\nshapes seen on one random picture of {SIZE[1]}x{SIZE[0]}, with one region in it')
     for row in description['shapes']:
-        lines += [f'  {row["name"]}', f'    in   {", ".join(map(_shape_text, row["input"]))}',
-                  f'    out  {_shape_text(row["output"])}']
+        lines += [
+            f'  {row["name"]}',
+            f'    in   {", ".join(map(_shape_text, row["input"]))}',
+            f'    out  {_shape_text(row["output"])}',
+        ]
     return '\n'.join(lines)
 
 

@@ -1,5 +1,6 @@
 """Joint sets, their parents and left/right swaps: the one place where they are written down."""
 
+# fmt: off
 SMPL_JOINTS = (
     'pelvis', 'left_hip', 'right_hip', 'spine1', 'left_knee', 'right_knee', 'spine2', 'left_ankle', 'right_ankle',
     'spine3', 'left_foot', 'right_foot', 'neck', 'left_collar', 'right_collar', 'head', 'left_shoulder',
@@ -22,6 +23,7 @@ BLAZEPOSE_LANDMARKS = (
     'right_elbow', 'left_wrist', 'right_wrist', 'left_pinky', 'right_pinky', 'left_index', 'right_index', 'left_thumb',
     'right_thumb', 'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle', 'left_heel',
     'right_heel', 'left_foot_index', 'right_foot_index')
+# fmt: on
 
 
 def mirror_indices(names):

@@ -1,4 +1,5 @@
 """Pictures, videos and folders as frames, and videos written back."""
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,11 @@ class MediaError(ValueError):
 @dataclass
 class Frame:
     """One picture, or one frame of a video."""
-    name: str            # the path as given; VIDEO#FRAME for a video's frames
-    image: np.ndarray    # (H, W, 3) uint8 RGB
-    stamp: float         # s from the video's start; 0 for a picture
-    rate: float = 0.0    # frames a second of the video; 0 for a picture
+
+    name: str  # the path as given; VIDEO#FRAME for a video's frames
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    stamp: float  # s from the video's start; 0 for a picture
+    rate: float = 0.0  # frames a second of the video; 0 for a picture
 
     @property
     def video(self) -> bool:
@@ -34,8 +36,9 @@ def expand(paths):
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES + VIDEOS)
             if not inside:
-                raise MediaError(f'{path}: no pictures or videos in this folder '
-                                 f'(looked for {", ".join(PICTURES + VIDEOS)})')
+                raise MediaError(
+                    f'{path}: no pictures or videos in this folder (looked for {", ".join(PICTURES + VIDEOS)})'
+                )
             files += inside
         elif path.is_file():
             files.append(given)

@@ -1,4 +1,5 @@
 """The whole method on one screen: an image and its camera in, people out."""
+
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,7 @@ def choose_device(name):
 @dataclass
 class _Seen:
     """One look at the image: everything about every candidate, back on the CPU."""
+
     candidates: Candidates
     landmarks: Landmarks
     people: People
@@ -68,8 +70,10 @@ class MeshPipeline:
         Raises ValueError where image and camera do not fit together.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.shape[:2] != (camera.height, camera.width):
-            raise ValueError(f'image of shape {tuple(image.shape)} does not fit a camera of '
-                             f'{camera.width}x{camera.height}: expected ({camera.height}, {camera.width}, 3)')
+            raise ValueError(
+                f'image of shape {tuple(image.shape)} does not fit a camera of '
+                f'{camera.width}x{camera.height}: expected ({camera.height}, {camera.width}, 3)'
+            )
         self.stopwatch.milliseconds = {}
         picture = torch.from_numpy(image).to(self.device)
         self.tracker.start(stamp)
@@ -79,15 +83,24 @@ class MeshPipeline:
             seen = self._look(picture, camera, self._detect(picture))
         people = seen.people[seen.valid]
         people.track_ids, people.states = self.tracker.update(
-            seen.candidates, seen.valid, seen.landmarks, seen.people.boxes, seen.people.joints[:, 0])
+            seen.candidates, seen.valid, seen.landmarks, seen.people.boxes, seen.people.joints[:, 0]
+        )
         return people
 
     def meshes(self, people, light=False):
         """Vertices (N, V, 3) m in the camera's frame as numpy; `light`: those of the body's light mesh alone."""
         body = self.light_body if light else self.body
         with self.stopwatch('mesh'), torch.inference_mode():
-            return skin(body, people.rotations.to(self.device), people.betas.to(self.device),
-                        people.translation.to(self.device)).vertices.cpu().numpy()
+            return (
+                skin(
+                    body,
+                    people.rotations.to(self.device),
+                    people.betas.to(self.device),
+                    people.translation.to(self.device),
+                )
+                .vertices.cpu()
+                .numpy()
+            )
 
     def _detect(self, picture):
         with self.stopwatch('detect'):
@@ -103,7 +116,7 @@ class MeshPipeline:
             first = landmarks[new]
             second = self._landmarks(picture, camera, first.next)
             better = keep_better(first, second, found[new], self.config.skeleton.threshold)
-            landmarks = Landmarks.cat([landmarks[:new.start], better])
+            landmarks = Landmarks.cat([landmarks[: new.start], better])
         people = self._people(landmarks, camera)
         landmarks, people = move([landmarks, people], 'cpu')
         return _Seen(candidates, landmarks, people, self.tracker.valid(candidates, landmarks, people.boxes))
@@ -128,10 +141,19 @@ class MeshPipeline:
         points = torch.cat((joints_2d, landmarks.image), 1)
         unknown = joints.new_full((len(joints), 24), float('nan'))
         return People(
-            track_ids=joints.new_zeros(len(joints)), states=joints.new_zeros(len(joints)), scores=skeletons.scores,
-            boxes=torch.cat((points.amin(1), points.amax(1)), 1), rotations=parameters.rotations,
-            betas=parameters.betas, translation=parameters.translation + shift, joints=joints, joints_2d=joints_2d,
-            joint_confidence=skeletons.confidence, joint_sigma=unknown, velocity=unknown[:, :3])
+            track_ids=joints.new_zeros(len(joints)),
+            states=joints.new_zeros(len(joints)),
+            scores=skeletons.scores,
+            boxes=torch.cat((points.amin(1), points.amax(1)), 1),
+            rotations=parameters.rotations,
+            betas=parameters.betas,
+            translation=parameters.translation + shift,
+            joints=joints,
+            joints_2d=joints_2d,
+            joint_confidence=skeletons.confidence,
+            joint_sigma=unknown,
+            velocity=unknown[:, :3],
+        )
 
     @torch.inference_mode()
     def _warm_up(self):

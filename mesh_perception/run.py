@@ -2,6 +2,7 @@
 
 What needs torch is imported where it is used: `--help` and mistakes in the arguments answer at once.
 """
+
 import json
 import sys
 from contextlib import ExitStack
@@ -27,20 +28,32 @@ FIELD_OF_VIEW = 55.0  # degrees across the longer side, where nothing is known o
 
 def register(subparsers):
     """Adds the command to the command line."""
-    parser = subparsers.add_parser('run', help='meshes of the people in pictures, videos or folders, without ROS',
-                                   description='Reconstructs the people in pictures, videos and folders of both.')
+    parser = subparsers.add_parser(
+        'run',
+        help='meshes of the people in pictures, videos or folders, without ROS',
+        description='Reconstructs the people in pictures, videos and folders of both.',
+    )
     parser.add_argument('inputs', nargs='+', metavar='IMAGE|VIDEO|FOLDER')
     parser.add_argument('--models', default='embedded', help='a model set, or the path of one (default: embedded)')
     parser.add_argument('--body', help="an SMPL .pkl or .npz of your own instead of the set's body")
     parser.add_argument('--device', help='auto, cpu, cuda or cuda:N')
     camera = parser.add_mutually_exclusive_group()
     camera.add_argument('--camera', metavar='fx,fy,cx,cy', help='intrinsics in pixels, without distortion')
-    camera.add_argument('--camera-info', metavar='FILE.yaml', help="a calibration file as ROS's camera_calibration "
-                        'writes it, distortion included')
-    camera.add_argument('--fov', type=float, metavar='DEG', help='field of view across the longer side; without any '
-                        f'of the three {FIELD_OF_VIEW:g} degrees are assumed, and all metres scale with the guess')
-    parser.add_argument('--out', type=Path, default=Path('out/run'), metavar='DIR',
-                        help='where overlays go (default: out/run)')
+    camera.add_argument(
+        '--camera-info',
+        metavar='FILE.yaml',
+        help="a calibration file as ROS's camera_calibration writes it, distortion included",
+    )
+    camera.add_argument(
+        '--fov',
+        type=float,
+        metavar='DEG',
+        help='field of view across the longer side; without any '
+        f'of the three {FIELD_OF_VIEW:g} degrees are assumed, and all metres scale with the guess',
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('out/run'), metavar='DIR', help='where overlays go (default: out/run)'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the people of every frame here')
     parser.add_argument('--no-overlay', action='store_true', help='write no pictures and no videos')
     parser.set_defaults(handler=run)
@@ -48,8 +61,10 @@ def register(subparsers):
 
 def run(arguments):
     """Runs the command; a bad input is named and the others still run. -> exit code."""
-    config = load_config(arguments.models, {key: value for key, value in
-                                            {'body': arguments.body, 'device': arguments.device}.items() if value})
+    config = load_config(
+        arguments.models,
+        {key: value for key, value in {'body': arguments.body, 'device': arguments.device}.items() if value},
+    )
     failures = []
     files = list(dict.fromkeys(_files(arguments.inputs, failures)))
     if not files:
@@ -61,14 +76,19 @@ def run(arguments):
 
     from mesh_perception.pipeline import MeshPipeline
     from mesh_perception.visualization.overlay import Overlay
+
     pipeline = MeshPipeline(config)
     if not (arguments.camera or arguments.camera_info or arguments.fov is not None):
-        print(f'No camera given: assuming a field of view of {FIELD_OF_VIEW:g} degrees; metres scale with this guess.',
-              file=sys.stderr)
+        print(
+            f'No camera given: assuming a field of view of {FIELD_OF_VIEW:g} degrees; metres scale with this guess.',
+            file=sys.stderr,
+        )
     records = {}
     try:
-        with (Overlay(pipeline.body) as overlay,
-              tqdm(total=sum(map(frame_count, files)), unit='frame', disable=not sys.stderr.isatty()) as bar):
+        with (
+            Overlay(pipeline.body) as overlay,
+            tqdm(total=sum(map(frame_count, files)), unit='frame', disable=not sys.stderr.isatty()) as bar,
+        ):
             for file, target in zip(files, overlay_paths(files, arguments.out), strict=True):
                 bar.set_postfix_str(Path(file).name)
                 pipeline.reset()
@@ -81,8 +101,11 @@ def run(arguments):
             _write(arguments.json, json.dumps(records))
     frames, people = len(records), sum(map(len, records.values()))
     if frames:
-        print(f'{frames} {"frame" if frames == 1 else "frames"}, ' + (f'{people} people' if people else 'nobody found')
-              + (f'; overlays in {out}' if out else ''))
+        print(
+            f'{frames} {"frame" if frames == 1 else "frames"}, '
+            + (f'{people} people' if people else 'nobody found')
+            + (f'; overlays in {out}' if out else '')
+        )
     return 1 if failures else 0
 
 
@@ -112,9 +135,12 @@ def _camera_source(arguments):
 
         def calibrated(width, height):
             if (camera.width, camera.height) != (width, height):
-                raise CameraError(f'{arguments.camera_info} is for pictures of {camera.width}x{camera.height}, '
-                                  f'this one is {width}x{height}')
+                raise CameraError(
+                    f'{arguments.camera_info} is for pictures of {camera.width}x{camera.height}, '
+                    f'this one is {width}x{height}'
+                )
             return camera
+
         return calibrated
 
     if arguments.camera:
@@ -130,6 +156,7 @@ def _camera_source(arguments):
 
         def source(width, height):
             return Camera.from_fov(width, height, degrees)
+
     source(1, 1)
     return source
 
@@ -144,6 +171,7 @@ def _files(inputs, failures):
 
 def _one_file(file, target, camera_of, pipeline, overlay, records, bar):
     from mesh_perception.records import people_records
+
     camera = None
     with ExitStack() as stack:
         video = None

@@ -3,6 +3,7 @@
 The stages are the pipeline's own, run on real footage. A crowd is the footage's two actors, repeated with small shifts:
 what the stages do does not depend on who stands where.
 """
+
 import resource
 import time
 from dataclasses import dataclass
@@ -20,17 +21,18 @@ from mesh_perception.stopwatch import Stopwatch
 from mesh_perception.visualization.overlay import Overlay
 from mesh_perception.visualization.palette import track_colors
 
-_WARM_UP = 3     # frames
+_WARM_UP = 3  # frames
 
 
 @dataclass(frozen=True)
 class Plan:
     """How much to measure."""
+
     sizes: tuple = ((640, 480), (1088, 1920))
     people: tuple = (1, 2, 6, 20)
     movenet_sizes: tuple = (256, 384, 512)
-    frames: int = 48         # of the footage, end to end
-    seconds: float = 0.8     # to spend on a case at least, within the repetitions
+    frames: int = 48  # of the footage, end to end
+    seconds: float = 0.8  # to spend on a case at least, within the repetitions
     repetitions: tuple = (3, 20)
 
     def steps(self):
@@ -52,8 +54,14 @@ def measure(network, device, plan, step=lambda: None):
         whole.append(_end_to_end(network, device, size, plan.frames))
         step()
     pipeline = _pipeline(network, device)
-    result = {'network': network, 'device': str(pipeline.device), 'threads': torch.get_num_threads(),
-              'detect_every': pipeline.config.tracking.detect_every, 'end_to_end': whole, 'rows': []}
+    result = {
+        'network': network,
+        'device': str(pipeline.device),
+        'threads': torch.get_num_threads(),
+        'detect_every': pipeline.config.tracking.detect_every,
+        'end_to_end': whole,
+        'rows': [],
+    }
     for size in plan.sizes:
         scene = find_scene(pipeline, *size)
         for count in plan.people:
@@ -90,11 +98,19 @@ def _rows(pipeline, scene, count, plan):
 
         def look(detections=detections):
             last['seen'] = pipeline._look(torch.from_numpy(scene.image).to(pipeline.device), scene.camera, detections)
+
         times = _repeat(pipeline, plan, look)
         stages = {name: times[name] for name in ('crop', 'skeleton', 'inverse kinematics', 'other')}
         found = detect / pipeline.config.tracking.detect_every if mode == 'video' else detect
-        rows.append({'mode': mode, 'width': scene.camera.width, 'height': scene.camera.height, 'people': count,
-                     'milliseconds': {'detect': found, **stages, 'frame': found + times['all']}})
+        rows.append(
+            {
+                'mode': mode,
+                'width': scene.camera.width,
+                'height': scene.camera.height,
+                'people': count,
+                'milliseconds': {'detect': found, **stages, 'frame': found + times['all']},
+            }
+        )
     pipeline.reset()
     people = last['seen'].people
     people.track_ids, people.states = torch.arange(count), torch.ones(count, dtype=torch.uint8)
@@ -115,8 +131,9 @@ def _outputs(pipeline, scene, people, plan):
     for name, action in send.items():
         times[name] = _repeat(pipeline, plan, action)['all']
     with Overlay(pipeline.body) as overlay:
-        times['overlay'] = _repeat(
-            pipeline, plan, lambda: overlay.draw(scene.image, scene.camera, people, vertices))['all']
+        times['overlay'] = _repeat(pipeline, plan, lambda: overlay.draw(scene.image, scene.camera, people, vertices))[
+            'all'
+        ]
     return times
 
 
@@ -139,8 +156,7 @@ def _messages(pipeline, camera, people):
     encoder = MarkerEncoder()
 
     def send():
-        return serialize_message(people_message(
-            people, names, header, camera, pipeline.body.id, pipeline.config.name))
+        return serialize_message(people_message(people, names, header, camera, pipeline.body.id, pipeline.config.name))
 
     def send_markers():
         send()
@@ -181,16 +197,24 @@ def _end_to_end(network, device, movenet_size, frames):
             detections += 'detect' in pipeline.stopwatch.milliseconds
         if len(times) == frames:
             break
-    return {'movenet_size': movenet_size, 'width': camera.width, 'height': camera.height, 'frames': len(times),
-            'frames_with_both': sum(count == ACTORS for count in counts), 'detections': detections,
-            'frames_per_second': len(times) / sum(times), 'milliseconds_median': 1e3 * median(times),
-            'peak_memory_mb': peak_memory()}
+    return {
+        'movenet_size': movenet_size,
+        'width': camera.width,
+        'height': camera.height,
+        'frames': len(times),
+        'frames_with_both': sum(count == ACTORS for count in counts),
+        'detections': detections,
+        'frames_per_second': len(times) / sum(times),
+        'milliseconds_median': 1e3 * median(times),
+        'peak_memory_mb': peak_memory(),
+    }
 
 
 def _network_alone(pipeline, network, plan):
     """The skeleton network on one crop, and its original runtime (CPU) where that is installed, by turns."""
     from mesh_perception.weights.networks import NETWORKS
     from mesh_perception.weights.store import path_of
+
     images = torch.rand(1, 3, 256, 256, device=pipeline.device)
     module = pipeline.network.network
     row = {'ours_ms': _repeat(pipeline, plan, lambda: module(images))['all'], 'original_ms': None, 'original': None}
@@ -203,15 +227,21 @@ def _network_alone(pipeline, network, plan):
     original = Interpreter(str(path_of(NETWORKS[network].files[0])), num_threads=torch.get_num_threads())
     original.allocate_tensors()
     original.set_tensor(original.get_input_details()[0]['index'], images.permute(0, 2, 3, 1).contiguous().numpy())
-    pairs = [(_repeat(pipeline, plan, lambda: module(images))['all'], _repeat(pipeline, plan, original.invoke)['all'])
-             for _ in range(3)]
-    return {'ours_ms': median(p[0] for p in pairs), 'original_ms': median(p[1] for p in pairs),
-            'original': 'ai-edge-litert, its segmentation included'}
+    pairs = [
+        (_repeat(pipeline, plan, lambda: module(images))['all'], _repeat(pipeline, plan, original.invoke)['all'])
+        for _ in range(3)
+    ]
+    return {
+        'ours_ms': median(p[0] for p in pairs),
+        'original_ms': median(p[1] for p in pairs),
+        'original': 'ai-edge-litert, its segmentation included',
+    }
 
 
 def _copies(pipeline):
     """How often the pipeline copies to the GPU and back in a frame in which it follows, by torch's profiler."""
     from torch.profiler import ProfilerActivity, profile
+
     path, camera = demo_footage('cam01')
     pipeline.reset()
     counts = []

@@ -1,4 +1,5 @@
 """Milliseconds a stage, for diagnostics and benchmarks."""
+
 import time
 from contextlib import contextmanager
 

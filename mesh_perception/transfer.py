@@ -1,4 +1,5 @@
 """Crossing between the CPU and the device in one piece: many small copies cost more than one."""
+
 from dataclasses import fields, is_dataclass
 
 import torch
@@ -27,6 +28,7 @@ def move(batches, device):
     if not tensors or tensors[0].device == torch.device(device):
         return list(batches)
     flat = torch.cat([t.reshape(-1) for t in tensors]).to(device)
-    parts = iter(part.reshape(t.shape) for part, t in
-                 zip(flat.split([t.numel() for t in tensors]), tensors, strict=True))
+    parts = iter(
+        part.reshape(t.shape) for part, t in zip(flat.split([t.numel() for t in tensors]), tensors, strict=True)
+    )
     return [_rebuild(batch, parts) for batch in batches]

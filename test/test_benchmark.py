@@ -1,4 +1,5 @@
 """The benchmark's rows, with tiny settings; no time is judged here."""
+
 import json
 import math
 
@@ -21,7 +22,11 @@ def result():
 
 def test_there_is_a_row_for_every_crowd_and_mode_with_every_stage(result):
     assert [(r['people'], r['mode']) for r in result['rows']] == [
-        (1, 'video'), (1, 'single image'), (3, 'video'), (3, 'single image')]
+        (1, 'video'),
+        (1, 'single image'),
+        (3, 'video'),
+        (3, 'single image'),
+    ]
     for row in result['rows']:
         times = row['milliseconds']
         assert set(benchmark.COLUMNS) - {'messages', 'markers'} <= set(times) <= set(benchmark.COLUMNS)
@@ -30,7 +35,7 @@ def test_there_is_a_row_for_every_crowd_and_mode_with_every_stage(result):
 
 
 def test_the_footage_is_run_end_to_end_and_the_network_alone(result):
-    whole, = result['end_to_end']
+    (whole,) = result['end_to_end']
     assert whole['movenet_size'] == 256 and whole['frames'] == 2 and whole['frames_per_second'] > 0
     assert whole['width'] == 1088 and whole['height'] == 1920
     assert result['alone']['ours_ms'] > 0 and result['copies'] is None

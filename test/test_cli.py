@@ -1,4 +1,5 @@
 """The command line's own promises: quick help, exit codes, one line for a mistake; and `describe`."""
+
 import json
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from mesh_perception.configuration import load_config
 
 @pytest.mark.parametrize('arguments', [[], *([name] for name in COMMANDS)])
 def test_help_needs_no_torch(arguments):
-    program = ('import sys\nfrom mesh_perception.cli import main\n'
-               'try:\n    main([*sys.argv[1:], "--help"])\n'
-               'finally:\n    assert "torch" not in sys.modules, "torch was imported"\n')
+    program = (
+        'import sys\nfrom mesh_perception.cli import main\n'
+        'try:\n    main([*sys.argv[1:], "--help"])\n'
+        'finally:\n    assert "torch" not in sys.modules, "torch was imported"\n'
+    )
     done = subprocess.run([sys.executable, '-c', program, *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(' '.join(['usage: mesh-perception', *arguments]))
@@ -28,8 +31,17 @@ def test_the_version_is_the_packages(capsys):
     assert ended.value.code == 0 and capsys.readouterr().out == f'mesh-perception {__version__}\n'
 
 
-@pytest.mark.parametrize('arguments', [[], ['fly'], ['run'], ['run', 'a.png', '--camera', '1,1,1,1', '--fov', '50'],
-                                       ['run', 'a.png', '--fov', 'wide'], ['benchmark', '--network', 'openpose']])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        [],
+        ['fly'],
+        ['run'],
+        ['run', 'a.png', '--camera', '1,1,1,1', '--fov', '50'],
+        ['run', 'a.png', '--fov', 'wide'],
+        ['benchmark', '--network', 'openpose'],
+    ],
+)
 def test_wrong_usage_ends_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -23,18 +23,21 @@ def test_overrides_reach_nested_keys():
     assert config.skeleton.network == 'blazepose_full' and config.device == 'cpu'
 
 
-@pytest.mark.parametrize('text, named', [
-    ('skeleton: {netwrok: blazepose_full}', "'skeleton.netwrok'"),
-    ('colour: red', "'colour'"),
-    ('detection: {movenet_size: big}', "'detection.movenet_size'"),
-    ('detection: {nanodet: 1}', "'detection.nanodet'"),
-    ('tracking: {max_people: true}', "'tracking.max_people'"),
-    ('tracking: {max_people: 0}', "'tracking.max_people'"),
-    ('skeleton: {network: openpose}', "'skeleton.network'"),
-    ('skeleton: 3', "'skeleton'"),
-    ('[1, 2]', 'expected keys'),
-    ('a: [', 'not readable as YAML'),
-])
+@pytest.mark.parametrize(
+    'text, named',
+    [
+        ('skeleton: {netwrok: blazepose_full}', "'skeleton.netwrok'"),
+        ('colour: red', "'colour'"),
+        ('detection: {movenet_size: big}', "'detection.movenet_size'"),
+        ('detection: {nanodet: 1}', "'detection.nanodet'"),
+        ('tracking: {max_people: true}', "'tracking.max_people'"),
+        ('tracking: {max_people: 0}', "'tracking.max_people'"),
+        ('skeleton: {network: openpose}', "'skeleton.network'"),
+        ('skeleton: 3', "'skeleton'"),
+        ('[1, 2]', 'expected keys'),
+        ('a: [', 'not readable as YAML'),
+    ],
+)
 def test_a_bad_file_is_refused_in_one_line_that_names_the_key(tmp_path, text, named):
     path = write(tmp_path / 'mine.yaml', text)
     with pytest.raises(ConfigurationError) as error:

@@ -20,7 +20,7 @@ def video(path, frames=12):
 
 def test_a_picture_comes_back_in_rgb(tmp_path):
     write_picture(tmp_path / 'a.png', picture(7))
-    frame, = read_frames(tmp_path / 'a.png')
+    (frame,) = read_frames(tmp_path / 'a.png')
     assert np.array_equal(frame.image, picture(7)) and frame.name == str(tmp_path / 'a.png') and not frame.video
 
 

@@ -1,4 +1,5 @@
 """The whole pipeline on real footage, with real weights."""
+
 import numpy as np
 import pytest
 import torch
@@ -60,8 +61,11 @@ def test_joints_project_to_where_the_detector_sees_the_same_limbs_left_and_right
     for person in range(2):
         joints = people.joints_2d[person, smpl]
         distance = (found.keypoints[:, coco, :2] - joints).norm(dim=-1).mean(1)
-        mirrored = (found.keypoints[:, [c + 1 if i % 2 == 0 else c - 1 for i, c in enumerate(coco)], :2]
-                    - joints).norm(dim=-1).mean(1)
+        mirrored = (
+            (found.keypoints[:, [c + 1 if i % 2 == 0 else c - 1 for i, c in enumerate(coco)], :2] - joints)
+            .norm(dim=-1)
+            .mean(1)
+        )
         size = float((people.boxes[person, 2:] - people.boxes[person, :2]).norm())
         assert float(distance.min()) < 0.04 * size
         assert float(distance.min()) < float(mirrored.min())

@@ -1,4 +1,5 @@
 """`mesh-perception run` on real pictures, videos and folders, and on what users give it by mistake."""
+
 import json
 import os
 import subprocess
@@ -15,8 +16,15 @@ from mesh_perception.media import VideoFile, frame_count, read_frames, read_pict
 from mesh_perception.ros.demo.footage import demo_footage
 from mesh_perception.run import overlay_paths
 
-LENGTHS = {'box': (4,), 'joints': (24, 3), 'joints_2d': (24, 2), 'joint_confidence': (24,), 'pose': (72,),
-           'betas': (10,), 'translation': (3,)}
+LENGTHS = {
+    'box': (4,),
+    'joints': (24, 3),
+    'joints_2d': (24, 2),
+    'joint_confidence': (24,),
+    'pose': (72,),
+    'betas': (10,),
+    'translation': (3,),
+}
 SIZE = (544, 960)  # width and height, half of the footage's
 RATE = 12.5
 
@@ -48,8 +56,23 @@ def answers(place):
     before = os.getcwd()
     os.chdir(place)
     try:
-        code = main(['run', './two.png', 'two.mp4', 'folder', 'black.png', '--out', 'out', '--json', 'people.json',
-                     '--device', 'cpu', '--fov', '60'])
+        code = main(
+            [
+                'run',
+                './two.png',
+                'two.mp4',
+                'folder',
+                'black.png',
+                '--out',
+                'out',
+                '--json',
+                'people.json',
+                '--device',
+                'cpu',
+                '--fov',
+                '60',
+            ]
+        )
     finally:
         os.chdir(before)
     return code, json.loads((place / 'people.json').read_text())
@@ -57,8 +80,13 @@ def answers(place):
 
 def run_command(*arguments, **environment):
     """A real process; -> (exit code, lines on stdout, lines on stderr)."""
-    done = subprocess.run([sys.executable, '-m', 'mesh_perception.cli', 'run', *map(str, arguments)], text=True,
-                          capture_output=True, env={**os.environ, **environment}, timeout=120)
+    done = subprocess.run(
+        [sys.executable, '-m', 'mesh_perception.cli', 'run', *map(str, arguments)],
+        text=True,
+        capture_output=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
 
@@ -71,8 +99,17 @@ def test_every_input_is_answered_under_its_name_as_given(answers):
 def test_people_have_exactly_the_keys_and_lengths_of_the_contract(answers):
     for name, people in answers[1].items():
         for person in people:
-            assert list(person) == ['track_id', 'score', 'box', 'joints', 'joints_2d', 'joint_confidence', 'pose',
-                                    'betas', 'translation'], name
+            assert list(person) == [
+                'track_id',
+                'score',
+                'box',
+                'joints',
+                'joints_2d',
+                'joint_confidence',
+                'pose',
+                'betas',
+                'translation',
+            ], name
             assert isinstance(person['track_id'], int) and 0 < person['score'] <= 1
             for key, shape in LENGTHS.items():
                 values = np.array(person[key])
@@ -82,8 +119,9 @@ def test_people_have_exactly_the_keys_and_lengths_of_the_contract(answers):
 def test_the_two_actors_are_found_and_keep_their_ids_through_a_video(answers):
     people = answers[1]
     assert all(len(people[name]) >= 2 for name in people if name != 'black.png')
-    near = [{p['track_id'] for p in sorted(people[f'two.mp4#{i}'], key=lambda p: p['translation'][2])[:2]}
-            for i in range(4)]
+    near = [
+        {p['track_id'] for p in sorted(people[f'two.mp4#{i}'], key=lambda p: p['translation'][2])[:2]} for i in range(4)
+    ]
     assert near == [near[0]] * 4
 
 
@@ -118,7 +156,8 @@ def test_no_overlay_writes_no_pictures(place, tmp_path, monkeypatch, capsys):
 def test_overlay_names_are_numbered_and_never_an_inputs():
     out = Path('out')
     assert overlay_paths(['a/x.png', Path('b/x.jpg'), 'x.mp4', 'c/x.mov', 'y.png'], out) == [
-        out / name for name in ('x.png', 'x-2.png', 'x.mp4', 'x-2.mp4', 'y.png')]
+        out / name for name in ('x.png', 'x-2.png', 'x.mp4', 'x-2.mp4', 'y.png')
+    ]
     assert overlay_paths(['out/x.png', 'out/x-2.png'], out) == [out / 'x-3.png', out / 'x-2-2.png']
 
 
@@ -136,11 +175,28 @@ def test_bad_inputs_are_named_in_a_line_each_and_the_others_are_processed(place,
         writer.release()
     data = (tmp_path / 'short.avi').read_bytes()
     (tmp_path / 'short.avi').write_bytes(data[: len(data) * 6 // 10])
-    bad = {'missing.png': 'no such file or folder', 'none': 'no pictures or videos in this folder',
-           'empty.png': 'not a picture', 'text.jpg': 'not a picture', 'broken.png': 'not a picture',
-           'cut.mp4': 'not a video', 'short.avi': 'breaks off after', 'zero.avi': 'a video without frames'}
-    code, out, err = run_command(*(tmp_path / name for name in bad), place / 'two.png', '--device', 'cpu', '--fov', 60,
-                                 '--json', tmp_path / 'people.json', '--out', tmp_path / 'out')
+    bad = {
+        'missing.png': 'no such file or folder',
+        'none': 'no pictures or videos in this folder',
+        'empty.png': 'not a picture',
+        'text.jpg': 'not a picture',
+        'broken.png': 'not a picture',
+        'cut.mp4': 'not a video',
+        'short.avi': 'breaks off after',
+        'zero.avi': 'a video without frames',
+    }
+    code, out, err = run_command(
+        *(tmp_path / name for name in bad),
+        place / 'two.png',
+        '--device',
+        'cpu',
+        '--fov',
+        60,
+        '--json',
+        tmp_path / 'people.json',
+        '--out',
+        tmp_path / 'out',
+    )
     assert code == 1
     assert len(err) == len(bad), err
     for line, (name, reason) in zip(err, bad.items(), strict=True):
@@ -164,31 +220,51 @@ distortion_coefficients: {{rows: 1, cols: 5, data: [-0.05, 0.02, 0, 0, 0]}}
 
 def test_a_calibration_of_another_size_is_refused_for_the_pictures_it_does_not_fit(place, tmp_path, capsys):
     camera = calibration(tmp_path / 'camera.yaml', SIZE)
-    assert main(['run', str(place / 'black.png'), str(place / 'two.png'), '--camera-info', camera, '--no-overlay',
-                 '--device', 'cpu', '--json', str(tmp_path / 'people.json')]) == 1
+    assert (
+        main(
+            [
+                'run',
+                str(place / 'black.png'),
+                str(place / 'two.png'),
+                '--camera-info',
+                camera,
+                '--no-overlay',
+                '--device',
+                'cpu',
+                '--json',
+                str(tmp_path / 'people.json'),
+            ]
+        )
+        == 1
+    )
     people = json.loads((tmp_path / 'people.json').read_text())
     assert list(people) == [str(place / 'two.png')] and len(people[str(place / 'two.png')]) >= 2
-    assert capsys.readouterr().err == (f'mesh-perception: {place / "black.png"}: {camera} is for pictures of 544x960, '
-                                       'this one is 128x96\n')
+    assert capsys.readouterr().err == (
+        f'mesh-perception: {place / "black.png"}: {camera} is for pictures of 544x960, this one is 128x96\n'
+    )
 
 
-@pytest.mark.parametrize('arguments, said', [
-    (['--camera', '900,900,271'], "--camera '900,900,271': expected four numbers fx,fy,cx,cy"),
-    (['--camera', '900,900,271,x'], 'expected four numbers fx,fy,cx,cy'),
-    (['--camera', '0,900,271,479'], 'focal lengths 0 and 900'),
-    (['--camera', '900,nan,271,479'], 'finite numbers'),
-    (['--fov', '0'], 'more than 0 and less than 180'),
-    (['--camera-info', 'none.yaml'], 'none.yaml'),
-    (['--models', 'papre'], "unknown model set 'papre'"),
-    (['--models', 'mine.yaml'], "unknown key 'skeleton.netwrok'"),
-    (['--device', 'gpu'], "unknown device 'gpu'"),
-    (['--body', 'none.pkl'], 'none.pkl'),
-    (['--out', 'file/below'], 'file/below: cannot be written: Not a directory'),
-    (['--json', 'file/below.json'], 'file/below.json: cannot be written: Not a directory'),
-    (['--json', 'other.png'], '--json other.png: that is the name of a picture'),
-])
-def test_a_mistake_in_the_arguments_is_said_in_one_line_before_the_work(place, tmp_path, monkeypatch, capsys,
-                                                                        arguments, said):
+@pytest.mark.parametrize(
+    'arguments, said',
+    [
+        (['--camera', '900,900,271'], "--camera '900,900,271': expected four numbers fx,fy,cx,cy"),
+        (['--camera', '900,900,271,x'], 'expected four numbers fx,fy,cx,cy'),
+        (['--camera', '0,900,271,479'], 'focal lengths 0 and 900'),
+        (['--camera', '900,nan,271,479'], 'finite numbers'),
+        (['--fov', '0'], 'more than 0 and less than 180'),
+        (['--camera-info', 'none.yaml'], 'none.yaml'),
+        (['--models', 'papre'], "unknown model set 'papre'"),
+        (['--models', 'mine.yaml'], "unknown key 'skeleton.netwrok'"),
+        (['--device', 'gpu'], "unknown device 'gpu'"),
+        (['--body', 'none.pkl'], 'none.pkl'),
+        (['--out', 'file/below'], 'file/below: cannot be written: Not a directory'),
+        (['--json', 'file/below.json'], 'file/below.json: cannot be written: Not a directory'),
+        (['--json', 'other.png'], '--json other.png: that is the name of a picture'),
+    ],
+)
+def test_a_mistake_in_the_arguments_is_said_in_one_line_before_the_work(
+    place, tmp_path, monkeypatch, capsys, arguments, said
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'file').write_text('')
     (tmp_path / 'mine.yaml').write_text('skeleton: {netwrok: blazepose_full}')
@@ -199,7 +275,8 @@ def test_a_mistake_in_the_arguments_is_said_in_one_line_before_the_work(place, t
 
 
 def test_missing_weights_are_named_with_the_command_that_gets_them(place, tmp_path):
-    code, out, err = run_command(place / 'two.png', '--no-overlay', '--fov', 60,
-                                 MESH_PERCEPTION_CACHE=str(tmp_path / 'cache'))
+    code, out, err = run_command(
+        place / 'two.png', '--no-overlay', '--fov', 60, MESH_PERCEPTION_CACHE=str(tmp_path / 'cache')
+    )
     assert (code, out) == (1, []) and len(err) == 1
     assert 'is missing' in err[0] and err[0].endswith('run `mesh-perception weights fetch`')

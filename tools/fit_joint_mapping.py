@@ -6,6 +6,7 @@ Renders open bodies of varied shape, pose, view and clothing, runs the package's
 their true joints from its landmarks. MOCAP.npz holds CMU clips: joint_names (38,), parents (38,), offsets_m (38, 3)
 and clip/SPLIT/.../local_rotvec (T, 38, 3). Prints the error on held-out clips.
 """
+
 import argparse
 from pathlib import Path
 
@@ -87,8 +88,14 @@ def observe(network, renderer, body, vertices, joints, fov, rng, pictures):
     saw no person or another pose.
     """
     camera = Camera.from_fov(SIZE, SIZE, float(fov))
-    picture = renderer.render(vertices[None].numpy(), body.faces.numpy(), camera.k, clothing(body, rng)[None],
-                              background=background(rng), ambient=float(rng.uniform(0.3, 0.7)))
+    picture = renderer.render(
+        vertices[None].numpy(),
+        body.faces.numpy(),
+        camera.k,
+        clothing(body, rng)[None],
+        background=background(rng),
+        ambient=float(rng.uniform(0.3, 0.7)),
+    )
     pixels = camera.project(joints[None])
     box = torch.cat((pixels.amin(1), pixels.amax(1)), 1)
     image = torch.from_numpy(picture)
@@ -108,8 +115,12 @@ def observe(network, renderer, body, vertices, joints, fov, rng, pictures):
         return None
     world, image = landmarks.world[0], landmarks.image[0]
     truth = joints @ landmarks.rotations[0].T
-    return {'world': world - world[HIPS].mean(0), 'joints': truth - truth[0],
-            'image': (image - image[HIPS].mean(0)) / size, 'pixels': (pixels[0] - image[HIPS].mean(0)) / size}
+    return {
+        'world': world - world[HIPS].mean(0),
+        'joints': truth - truth[0],
+        'image': (image - image[HIPS].mean(0)) / size,
+        'pixels': (pixels[0] - image[HIPS].mean(0)) / size,
+    }
 
 
 def anatomy():
@@ -121,6 +132,7 @@ def anatomy():
             names = [name] if name in BLAZEPOSE_LANDMARKS else [f'left_{name}', f'right_{name}']
             for landmark in names:
                 weights[SMPL_JOINTS.index(joint), BLAZEPOSE_LANDMARKS.index(landmark)] += share / len(names)
+
     give('pelvis', hip=1)
     give('spine1', hip=0.8, shoulder=0.2)
     give('spine2', hip=0.55, shoulder=0.45)
@@ -149,9 +161,11 @@ def solve(inputs, outputs, prior, sum_to_one):
 
 def mirrored(world, joints):
     """With the mirror images: twice the data, and a mapping that treats left and right alike."""
-    flip = np.array([-1.0, 1, 1])[:world.shape[-1]]
-    return (np.concatenate((world, world[:, BLAZEPOSE_MIRROR] * flip)),
-            np.concatenate((joints, joints[:, SMPL_MIRROR] * flip)))
+    flip = np.array([-1.0, 1, 1])[: world.shape[-1]]
+    return (
+        np.concatenate((world, world[:, BLAZEPOSE_MIRROR] * flip)),
+        np.concatenate((joints, joints[:, SMPL_MIRROR] * flip)),
+    )
 
 
 def fit(seen):
@@ -162,9 +176,12 @@ def fit(seen):
 
     def columns(points):
         return points.transpose(0, 2, 1).reshape(-1, points.shape[1])
-    return {'image': solve(columns(image), columns(pixels), prior, True),
-            'plane': solve(columns(world[..., :2]), columns(joints[..., :2]), prior, True),
-            'depth': solve(world[..., 2], joints[..., 2], prior, False)}
+
+    return {
+        'image': solve(columns(image), columns(pixels), prior, True),
+        'plane': solve(columns(world[..., :2]), columns(joints[..., :2]), prior, True),
+        'depth': solve(world[..., 2], joints[..., 2], prior, False),
+    }
 
 
 def relative(mapping, world):
@@ -180,7 +197,7 @@ def observe_split(split, count, arguments, body, network, renderer):
     poses = retarget(*load_poses(arguments.mocap, count, split, generator), body.joint_template)
     seen = []
     for start in tqdm(range(0, count, BATCH), desc=split):
-        vertices, joints, fov = sample_bodies(body, poses[start:start + BATCH], generator)
+        vertices, joints, fov = sample_bodies(body, poses[start : start + BATCH], generator)
         for i in range(len(vertices)):
             picture = arguments.pictures / f'{split}_{start}.png' if arguments.pictures and i == 0 else None
             seen.append(observe(network, renderer, body, vertices[i], joints[i], fov[i], rng, picture))
@@ -193,12 +210,19 @@ def report(mapping, seen):
     """Held-out errors, by joint."""
     error = 1e3 * (relative(mapping, seen['world']) - seen['joints'])
     distance = np.linalg.norm(error, axis=-1)
-    rms = np.sqrt((error ** 2).mean((0, 1)))
+    rms = np.sqrt((error**2).mean((0, 1)))
     pixels = np.linalg.norm(np.einsum('jl,nla->nja', mapping['image'], seen['image']) - seen['pixels'], axis=-1)
     print(f'MPJPE {distance.mean():.1f} mm, root mean square x {rms[0]:.1f} y {rms[1]:.1f} z {rms[2]:.1f}')
-    for group, indices in {'spine': (3, 6, 9, 12, 15), 'collars': (13, 14), 'hands': (22, 23), 'feet': (10, 11),
-                           'limbs': (1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21)}.items():
-        print(f'  {group:8s} {distance[:, indices].mean():6.1f} mm {100 * pixels[:, indices].mean():5.2f} % of the crop')
+    for group, indices in {
+        'spine': (3, 6, 9, 12, 15),
+        'collars': (13, 14),
+        'hands': (22, 23),
+        'feet': (10, 11),
+        'limbs': (1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21),
+    }.items():
+        print(
+            f'  {group:8s} {distance[:, indices].mean():6.1f} mm {100 * pixels[:, indices].mean():5.2f} % of the crop'
+        )
     for j, name in enumerate(SMPL_JOINTS):
         print(f'  {name:15s} {distance[:, j].mean():6.1f} mm {100 * pixels[:, j].mean():5.2f} %')
 
@@ -217,16 +241,24 @@ def main():
         arguments.pictures.mkdir(parents=True, exist_ok=True)
     if arguments.cache and arguments.cache.exists():
         with np.load(arguments.cache) as data:
-            train, test = ({key.split('/')[1]: data[key] for key in data.files if key.startswith(split)}
-                           for split in ('train', 'test'))
+            train, test = (
+                {key.split('/')[1]: data[key] for key in data.files if key.startswith(split)}
+                for split in ('train', 'test')
+            )
     else:
         body, network = load_body('open'), BlazePose(arguments.network)
         with Renderer(SIZE, SIZE) as renderer, torch.inference_mode():
             train = observe_split('train', arguments.samples, arguments, body, network, renderer)
             test = observe_split('test', arguments.samples // 4, arguments, body, network, renderer)
         if arguments.cache:
-            np.savez(arguments.cache, **{f'{split}/{key}': value for split, seen in (('train', train), ('test', test))
-                                         for key, value in seen.items()})
+            np.savez(
+                arguments.cache,
+                **{
+                    f'{split}/{key}': value
+                    for split, seen in (('train', train), ('test', test))
+                    for key, value in seen.items()
+                },
+            )
     mapping = fit(train)
     report(mapping, test)
     output = arguments.output or Path(f'mesh_perception/data/{arguments.network}_joints.npz')

@@ -4,6 +4,7 @@ Garland and Heckbert, "Surface simplification using quadric error metrics", 1997
 the same mesh added up, so that joints keep the edges they fold at. A collapse moves a vertex onto a neighbour, hence
 every vertex that is left is an original one, in every pose and for every body shape.
 """
+
 import heapq
 from itertools import product
 
@@ -121,7 +122,7 @@ class _Mesh:
                 continue
             other = choices[0][1]
             pairs = [(vertex, other), (int(twin[vertex]), int(twin[other]))]
-            for a, b in pairs[:1 if pairs[0] == pairs[1] else 2]:
+            for a, b in pairs[: 1 if pairs[0] == pairs[1] else 2]:
                 if self.around[a] and b in self.neighbours(a) and self.allowed(a, b):
                     self.move(a, b)
                     current.pop(a, None)

@@ -8,6 +8,7 @@ origin), and reduced to a mean and ten unit-variance principal components. The 1
 most four skinning weights a vertex; a sparse non-negative regressor gives the joints; a light face set over a subset of
 the vertices serves markers. Everything is mirror-symmetric and follows from the seed. There are no pose blend shapes.
 """
+
 import sys
 from pathlib import Path
 
@@ -34,42 +35,95 @@ LIGHT_TRIANGLES = 3000
 # The light mesh is made in the rest pose and these (degrees; the right side mirrors the left): joints keep the edges
 # they fold at. Head, hands and feet would take most triangles; what nobody sees, the mouth's inside, gets hardly any.
 LIGHT_BENDS = (
-    {'left_hip': (-90, 0, 10), 'left_knee': (100, 0, 0), 'left_shoulder': (0, -60, 0), 'left_elbow': (0, -90, 0),
-     'spine1': (15, 0, 0), 'left_ankle': (-20, 0, 0)},
-    {'left_shoulder': (0, 0, -70), 'left_hip': (-30, 0, 0), 'left_knee': (40, 0, 0), 'left_elbow': (0, -35, 0),
-     'neck': (20, 0, 0)},
-    {'left_shoulder': (0, 0, 60), 'left_hip': (20, 0, 15), 'left_wrist': (0, 0, -40), 'left_ankle': (25, 0, 0)})
+    {
+        'left_hip': (-90, 0, 10),
+        'left_knee': (100, 0, 0),
+        'left_shoulder': (0, -60, 0),
+        'left_elbow': (0, -90, 0),
+        'spine1': (15, 0, 0),
+        'left_ankle': (-20, 0, 0),
+    },
+    {
+        'left_shoulder': (0, 0, -70),
+        'left_hip': (-30, 0, 0),
+        'left_knee': (40, 0, 0),
+        'left_elbow': (0, -35, 0),
+        'neck': (20, 0, 0),
+    },
+    {'left_shoulder': (0, 0, 60), 'left_hip': (20, 0, 15), 'left_wrist': (0, 0, -40), 'left_ankle': (25, 0, 0)},
+)
 LIGHT_IMPORTANCE = {'head': 6.0, 'left_hand': 3.0, 'left_wrist': 1.5, 'left_foot': 1.5}
 LIGHT_HIDDEN = 1e-2
 FLIP = np.array([-1.0, 1.0, 1.0])
 
 # Where each SMPL joint lies: the mean of these bones' heads ('.L' stands for both sides).
 JOINT_BONES = {
-    'pelvis': ['root'], 'left_hip': ['upperleg01.L'], 'spine1': ['spine04'], 'left_knee': ['lowerleg01.L'],
-    'spine2': ['spine03'], 'left_ankle': ['foot.L'], 'spine3': ['spine02'], 'left_foot': ['toe2-1.L', 'toe3-1.L'],
-    'neck': ['neck01'], 'left_collar': ['clavicle.L'], 'head': ['head'], 'left_shoulder': ['upperarm01.L'],
-    'left_elbow': ['lowerarm01.L'], 'left_wrist': ['wrist.L'],
-    'left_hand': ['finger2-1.L', 'finger3-1.L', 'finger4-1.L']}
+    'pelvis': ['root'],
+    'left_hip': ['upperleg01.L'],
+    'spine1': ['spine04'],
+    'left_knee': ['lowerleg01.L'],
+    'spine2': ['spine03'],
+    'left_ankle': ['foot.L'],
+    'spine3': ['spine02'],
+    'left_foot': ['toe2-1.L', 'toe3-1.L'],
+    'neck': ['neck01'],
+    'left_collar': ['clavicle.L'],
+    'head': ['head'],
+    'left_shoulder': ['upperarm01.L'],
+    'left_elbow': ['lowerarm01.L'],
+    'left_wrist': ['wrist.L'],
+    'left_hand': ['finger2-1.L', 'finger3-1.L', 'finger4-1.L'],
+}
 
 # Which joint moves each bone's skin, by the bone's name without its side. The thumb follows the wrist: fingers flex
 # about the knuckles, far from the thumb's base.
 BONE_JOINTS = (
-    ('root', 'pelvis'), ('pelvis', 'pelvis'), ('spine05', 'pelvis'), ('spine04', 'spine1'), ('spine03', 'spine2'),
-    ('spine02', 'spine3'), ('spine01', 'spine3'), ('neck', 'neck'), ('head', 'head'), ('eye', 'head'),
-    ('upperleg', 'hip'), ('lowerleg', 'knee'), ('foot', 'ankle'), ('toe', 'foot'), ('clavicle', 'collar'),
-    ('shoulder', 'collar'), ('upperarm', 'shoulder'), ('lowerarm', 'elbow'), ('wrist', 'wrist'),
-    ('metacarpal', 'wrist'), ('finger1', 'wrist'), ('finger', 'hand'))
+    ('root', 'pelvis'),
+    ('pelvis', 'pelvis'),
+    ('spine05', 'pelvis'),
+    ('spine04', 'spine1'),
+    ('spine03', 'spine2'),
+    ('spine02', 'spine3'),
+    ('spine01', 'spine3'),
+    ('neck', 'neck'),
+    ('head', 'head'),
+    ('eye', 'head'),
+    ('upperleg', 'hip'),
+    ('lowerleg', 'knee'),
+    ('foot', 'ankle'),
+    ('toe', 'foot'),
+    ('clavicle', 'collar'),
+    ('shoulder', 'collar'),
+    ('upperarm', 'shoulder'),
+    ('lowerarm', 'elbow'),
+    ('wrist', 'wrist'),
+    ('metacarpal', 'wrist'),
+    ('finger1', 'wrist'),
+    ('finger', 'hand'),
+)
 
 # Directions of the left limbs' bones in SMPL's T-pose (the right ones mirror them).
 BONE_DIRECTIONS = {
-    'left_hip': (0.09, -0.995, -0.01), 'left_knee': (-0.03, -0.994, -0.10), 'left_shoulder': (1.0, -0.03, -0.07),
-    'left_elbow': (1.0, 0.03, -0.01), 'left_wrist': (1.0, -0.02, -0.05)}
+    'left_hip': (0.09, -0.995, -0.01),
+    'left_knee': (-0.03, -0.994, -0.10),
+    'left_shoulder': (1.0, -0.03, -0.07),
+    'left_elbow': (1.0, 0.03, -0.01),
+    'left_wrist': (1.0, -0.02, -0.05),
+}
 COLLAR_RAISE = np.deg2rad(12.0)  # anny rests with lowered arms; raising them takes the collar bones along
 
 # Smoothing of the skinning weights: around these joints, within this many metres, this many passes.
-SMOOTHING = {'left_hip': (0.20, 40), 'left_shoulder': (0.16, 30), 'left_collar': (0.12, 20), 'left_knee': (0.10, 8),
-             'left_elbow': (0.08, 8), 'neck': (0.10, 10), 'spine1': (0.16, 20), 'spine2': (0.14, 20),
-             'spine3': (0.14, 20)}
+SMOOTHING = {
+    'left_hip': (0.20, 40),
+    'left_shoulder': (0.16, 30),
+    'left_collar': (0.12, 20),
+    'left_knee': (0.10, 8),
+    'left_elbow': (0.08, 8),
+    'neck': (0.10, 10),
+    'spine1': (0.16, 20),
+    'spine2': (0.14, 20),
+    'spine3': (0.14, 20),
+}
 
 
 def sided(name):
@@ -237,10 +291,11 @@ def fit_regressor(vertices, joints, weights, twin):
             continue
         near = np.argsort(np.linalg.norm(mean - center[j], axis=1))[:3000]
         near = np.unique(np.concatenate([near[:200], near[::8]]))
-        rows = (vertices[:, near] - joints[:, j:j + 1]).transpose(0, 2, 1).reshape(-1, len(near))
+        rows = (vertices[:, near] - joints[:, j : j + 1]).transpose(0, 2, 1).reshape(-1, len(near))
         strength = 30.0  # metres: how hard the sum is held at one
-        row, _ = nnls(np.concatenate([rows, strength * np.ones((1, len(near)))]),
-                      np.append(np.zeros(len(rows)), strength))
+        row, _ = nnls(
+            np.concatenate([rows, strength * np.ones((1, len(near)))]), np.append(np.zeros(len(rows)), strength)
+        )
         row[row < 1e-4] = 0
         regressor[j, near] = row / row.sum()
     mirrored = regressor[:, twin][list(SMPL_MIRROR)]
@@ -282,11 +337,17 @@ def main():
     regressor = fit_regressor(vertices[some], joints[some], weights, twin)
     report(vertices, joints, weights, mean, components, regressor)
     np.savez_compressed(
-        output, name='anny-open-1', licence='CC0-1.0', v_template=mean.astype(np.float32),
-        shapedirs=components.astype(np.float16), J_regressor=regressor.astype(np.float32),
-        weights=weights.astype(np.float32), f=faces.astype(np.uint16),
+        output,
+        name='anny-open-1',
+        licence='CC0-1.0',
+        v_template=mean.astype(np.float32),
+        shapedirs=components.astype(np.float16),
+        J_regressor=regressor.astype(np.float32),
+        weights=weights.astype(np.float32),
+        f=faces.astype(np.uint16),
         kintree_table=np.stack([SMPL_PARENTS, np.arange(24)]).astype(np.int32),
-        faces_light=light_faces(mean, joints.mean(0), weights, faces, twin).astype(np.uint16))
+        faces_light=light_faces(mean, joints.mean(0), weights, faces, twin).astype(np.uint16),
+    )
     print(f'{output}: {output.stat().st_size / 1e6:.2f} MB')
 
 
@@ -302,8 +363,12 @@ def report(vertices, joints, weights, mean, components, regressor):
     posed = pose_at_random(test[:100], truth[:100], weights, np.random.default_rng(SEED + 1))
     for name, (bodies, places) in {'rest': (test, truth), 'posed': posed}.items():
         error = 1e3 * np.linalg.norm(np.einsum('jv,nvc->njc', regressor, bodies) - places, axis=-1).mean(0)
-        print(f'regressor, {name}, error in mm:', ', '.join(
-            f'{joint} {e:.1f}' for joint, e in zip(SMPL_JOINTS, error, strict=True) if not joint.startswith('right')))
+        print(
+            f'regressor, {name}, error in mm:',
+            ', '.join(
+                f'{joint} {e:.1f}' for joint, e in zip(SMPL_JOINTS, error, strict=True) if not joint.startswith('right')
+            ),
+        )
     print(f'regressor entries a joint: {(regressor > 0).sum(1).min()} to {(regressor > 0).sum(1).max()}')
 
 

@@ -1,4 +1,5 @@
 """Motion capture poses for the open body: CMU clips of the 38-joint form (see fit_joint_mapping.py for the format)."""
+
 import numpy as np
 import torch
 
@@ -6,9 +7,32 @@ from mesh_perception.geometry.rotations import axis_angle_to_matrix, rotation_be
 from mesh_perception.joints import SMPL_CHILD, SMPL_PARENTS
 
 # The clip's joint whose global rotation each SMPL joint takes over.
-_SOURCE = ('hips', 'l_hip', 'r_hip', 'spine_base', 'l_knee', 'r_knee', 'spine_mid', 'l_ankle', 'r_ankle', 'thorax',
-           'l_toe', 'r_toe', 'neck_low', 'l_collar_base', 'r_collar_base', 'neck_high', 'l_shoulder', 'r_shoulder',
-           'l_elbow', 'r_elbow', 'l_wrist', 'r_wrist', 'l_fingers', 'r_fingers')
+_SOURCE = (
+    'hips',
+    'l_hip',
+    'r_hip',
+    'spine_base',
+    'l_knee',
+    'r_knee',
+    'spine_mid',
+    'l_ankle',
+    'r_ankle',
+    'thorax',
+    'l_toe',
+    'r_toe',
+    'neck_low',
+    'l_collar_base',
+    'r_collar_base',
+    'neck_high',
+    'l_shoulder',
+    'r_shoulder',
+    'l_elbow',
+    'r_elbow',
+    'l_wrist',
+    'r_wrist',
+    'l_fingers',
+    'r_fingers',
+)
 _LIMBS = (1, 2, 4, 5, 7, 8, 16, 17, 18, 19)
 
 

@@ -1,4 +1,5 @@
 """The body: an SMPL-family file becomes checked arrays, and one linear blend skinning serves all of them."""
+
 from mesh_perception.body.model import BodyModel, load_body
 from mesh_perception.body.reader import BodyFileError
 from mesh_perception.body.skinning import regress_joints, rest_joints, skin, skin_joints

@@ -1,4 +1,5 @@
 """The body with the light mesh's vertices alone: quick to skin, and small to send to a viewer."""
+
 from dataclasses import replace
 
 import torch
@@ -9,6 +10,13 @@ from mesh_perception.body.model import BodyModel
 def light_body(body: BodyModel) -> BodyModel:
     """The same body, id and joints with the vertices of its light mesh alone, numbered as `light_faces` does."""
     keep = body.light_vertices
-    return replace(body, v_template=body.v_template[keep], shapedirs=body.shapedirs[keep],
-                   posedirs=body.posedirs[keep], regressor=body.regressor[:, keep], weights=body.weights[keep],
-                   faces=body.light_faces, light_vertices=torch.arange(len(keep), device=keep.device))
+    return replace(
+        body,
+        v_template=body.v_template[keep],
+        shapedirs=body.shapedirs[keep],
+        posedirs=body.posedirs[keep],
+        regressor=body.regressor[:, keep],
+        weights=body.weights[keep],
+        faces=body.light_faces,
+        light_vertices=torch.arange(len(keep), device=keep.device),
+    )

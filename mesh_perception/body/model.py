@@ -1,4 +1,5 @@
 """A body model as checked tensors: SMPL's arrays, from the committed open body or from a user's SMPL file."""
+
 import hashlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -19,18 +20,19 @@ class BodyModel:
     """SMPL's arrays for one body: V vertices, F faces, B shape coefficients. Parameters of different bodies (`id`) are
     not interchangeable. The rest pose is a T-pose with x = the person's left, y up, z forward; metres.
     """
+
     id: str
     licence: str
-    v_template: Tensor       # (V, 3)
-    shapedirs: Tensor        # (V, 3, B)
-    posedirs: Tensor         # (V, 3, 207), or (V, 3, 0) for a body without pose blend shapes
-    joint_template: Tensor   # (24, 3) the regressor applied to v_template
+    v_template: Tensor  # (V, 3)
+    shapedirs: Tensor  # (V, 3, B)
+    posedirs: Tensor  # (V, 3, 207), or (V, 3, 0) for a body without pose blend shapes
+    joint_template: Tensor  # (24, 3) the regressor applied to v_template
     joint_shapedirs: Tensor  # (24, 3, B) the regressor applied to shapedirs
-    regressor: Tensor        # (24, V)
-    weights: Tensor          # (V, 24) rows sum to one
-    faces: Tensor            # (F, 3) int64
-    light_vertices: Tensor   # (L,) int64: the vertices that the light mesh keeps
-    light_faces: Tensor      # (F', 3) int64 into light_vertices; the full mesh where a file has no light one
+    regressor: Tensor  # (24, V)
+    weights: Tensor  # (V, 24) rows sum to one
+    faces: Tensor  # (F, 3) int64
+    light_vertices: Tensor  # (L,) int64: the vertices that the light mesh keeps
+    light_faces: Tensor  # (F', 3) int64 into light_vertices; the full mesh where a file has no light one
 
     @property
     def parents(self) -> tuple:
@@ -44,8 +46,12 @@ class BodyModel:
     def to(self, device=None, dtype=None) -> 'BodyModel':
         """The same body elsewhere; dtype applies to the floating-point tensors alone."""
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.type is Tensor}
-        return replace(self, **{
-            name: t.to(device=device, dtype=dtype if t.is_floating_point() else None) for name, t in tensors.items()})
+        return replace(
+            self,
+            **{
+                name: t.to(device=device, dtype=dtype if t.is_floating_point() else None) for name, t in tensors.items()
+            },
+        )
 
 
 def load_body(name_or_path, num_betas: int = 10, dtype=torch.float32) -> BodyModel:
@@ -88,21 +94,36 @@ def _body(arrays, path, num_betas, dtype):
         name = f'{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}'
         licence = 'SMPL-family body file, under its own licence'
     return BodyModel(
-        name, licence, tensor(template), tensor(shapedirs), tensor(posedirs), tensor(regressor @ template),
-        tensor(np.einsum('jv,vcb->jcb', regressor, shapedirs)), tensor(regressor), tensor(weights),
-        tensor(faces, torch.int64), tensor(light_vertices, torch.int64),
-        tensor(light_faces.reshape(-1, 3), torch.int64))
+        name,
+        licence,
+        tensor(template),
+        tensor(shapedirs),
+        tensor(posedirs),
+        tensor(regressor @ template),
+        tensor(np.einsum('jv,vcb->jcb', regressor, shapedirs)),
+        tensor(regressor),
+        tensor(weights),
+        tensor(faces, torch.int64),
+        tensor(light_vertices, torch.int64),
+        tensor(light_faces.reshape(-1, 3), torch.int64),
+    )
 
 
 def _array(arrays, name, shape):
     """A finite float64 array of a given shape (None: any length but zero)."""
     if name not in arrays:
-        raise BodyFileError(f'no {name} in it; an SMPL body has v_template, shapedirs, posedirs, J_regressor, weights, '
-                            'f and kintree_table')
+        raise BodyFileError(
+            f'no {name} in it; an SMPL body has v_template, shapedirs, posedirs, J_regressor, weights, '
+            'f and kintree_table'
+        )
     array = arrays[name]
     expected = tuple('*' if n is None else n for n in shape)
-    if array.dtype.kind not in 'iuf' or array.ndim != len(shape) or 0 in array.shape or any(
-            n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
+    if (
+        array.dtype.kind not in 'iuf'
+        or array.ndim != len(shape)
+        or 0 in array.shape
+        or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True))
+    ):
         raise BodyFileError(f'{name} is {array.dtype} {array.shape}, expected numbers {expected}'.replace("'", ''))
     array = array.astype(np.float64)
     if not np.isfinite(array).all():

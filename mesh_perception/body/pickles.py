@@ -3,6 +3,7 @@
 Every class or function that an SMPL pickle names becomes a record that only remembers what it was given; nothing of the
 file is ever called. `resolve` then turns the records of numpy, scipy.sparse and chumpy arrays into numpy arrays.
 """
+
 import io
 import pickle
 import pickletools
@@ -16,6 +17,7 @@ class RefusedError(ValueError):
 
 class _Record:
     """Stands for any call or object in the file: what it was, its arguments, its state."""
+
     __slots__ = ('arguments', 'state')
 
     def __new__(cls, *arguments):
@@ -30,7 +32,7 @@ class _Record:
         self.state = state
 
 
-class _Array(_Record):       # numpy's _reconstruct(ndarray, (0,), 'b'), state (version, shape, dtype, fortran, data)
+class _Array(_Record):  # numpy's _reconstruct(ndarray, (0,), 'b'), state (version, shape, dtype, fortran, data)
     pass
 
 
@@ -38,15 +40,15 @@ class _Frombuffer(_Record):  # numpy's _frombuffer(data, dtype, shape, order) of
     pass
 
 
-class _Scalar(_Record):      # numpy's scalar(dtype, data)
+class _Scalar(_Record):  # numpy's scalar(dtype, data)
     pass
 
 
-class _Dtype(_Record):       # dtype('f8', align, copy), state (version, byte order, ...)
+class _Dtype(_Record):  # dtype('f8', align, copy), state (version, byte order, ...)
     pass
 
 
-class _Encoded(_Record):     # _codecs.encode(text, 'latin1'): how protocol 2 spells bytes
+class _Encoded(_Record):  # _codecs.encode(text, 'latin1'): how protocol 2 spells bytes
     pass
 
 
@@ -58,27 +60,34 @@ class _Chumpy(_Record):
     pass
 
 
-class _Rebuilt(_Record):     # copyreg._reconstructor(class, object, None): an object of protocols 0 and 1
+class _Rebuilt(_Record):  # copyreg._reconstructor(class, object, None): an object of protocols 0 and 1
     pass
 
 
-class _Other(_Record):       # a class or object that is named but carries no array
+class _Other(_Record):  # a class or object that is named but carries no array
     pass
 
 
 _NUMPY = {'_reconstruct': _Array, 'scalar': _Scalar, '_frombuffer': _Frombuffer}
 _NUMPY_MODULES = ('numpy.core.multiarray', 'numpy._core.multiarray', 'numpy.core.numeric', 'numpy._core.numeric')
 _KNOWN = {
-    ('numpy', 'ndarray'): _Other, ('numpy', 'dtype'): _Dtype, ('_codecs', 'encode'): _Encoded,
-    ('copy_reg', '_reconstructor'): _Rebuilt, ('copyreg', '_reconstructor'): _Rebuilt,
-    ('__builtin__', 'object'): _Other, ('builtins', 'object'): _Other,
-    ('__builtin__', 'set'): _Other, ('builtins', 'set'): _Other}
+    ('numpy', 'ndarray'): _Other,
+    ('numpy', 'dtype'): _Dtype,
+    ('_codecs', 'encode'): _Encoded,
+    ('copy_reg', '_reconstructor'): _Rebuilt,
+    ('copyreg', '_reconstructor'): _Rebuilt,
+    ('__builtin__', 'object'): _Other,
+    ('builtins', 'object'): _Other,
+    ('__builtin__', 'set'): _Other,
+    ('builtins', 'set'): _Other,
+}
 _SPARSE_MODULES = tuple(f'scipy.sparse.{prefix}{kind}' for prefix in ('', '_') for kind in ('csc', 'csr', 'coo'))
 _SPARSE_NAMES = tuple(f'{kind}_{form}' for kind in ('csc', 'csr', 'coo') for form in ('matrix', 'array'))
 
 
-_SPARSE_KINDS = {kind: type(f'_Sparse_{kind}', (_Sparse,), {'__slots__': (), 'kind': kind})
-                 for kind in ('csc', 'csr', 'coo')}
+_SPARSE_KINDS = {
+    kind: type(f'_Sparse_{kind}', (_Sparse,), {'__slots__': (), 'kind': kind}) for kind in ('csc', 'csr', 'coo')
+}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -182,7 +191,7 @@ def _dense(kind, state, depth):
     """A scipy matrix as a dense array; every index is checked, as scipy would not."""
     shape = tuple(int(n) for n in state.get('_shape', state.get('shape')))
     data = _resolve(state['data'], depth + 1)
-    if len(shape) != 2 or min(shape) < 0 or shape[0] * shape[1] > 2 ** 24:
+    if len(shape) != 2 or min(shape) < 0 or shape[0] * shape[1] > 2**24:
         raise RefusedError(f'refused: a sparse matrix of {shape}')
     if kind == 'coo':
         coordinates = state.get('coords') or (state.get('row'), state.get('col'))

@@ -1,4 +1,5 @@
 """Reads a body file's arrays, .npz or SMPL's own .pkl, without running anything in it."""
+
 import io
 import zipfile
 from pathlib import Path
@@ -79,5 +80,5 @@ def _read_npy(data, name):
     if not dtype.hasobject:
         stream.seek(0)
         return np.lib.format.read_array(stream, allow_pickle=False)
-    value = load_records(io.BytesIO(data[stream.tell():]))
+    value = load_records(io.BytesIO(data[stream.tell() :]))
     return _named(name, value)

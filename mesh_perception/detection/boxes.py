@@ -1,4 +1,5 @@
 """Arithmetic of boxes (x0, y0, x1, y1) and non-maximum suppression."""
+
 import torch
 from torch import Tensor
 

@@ -1,4 +1,5 @@
 """Who is in the image: MoveNet-MultiPose, and NanoDet for people it misses."""
+
 import torch
 from torch import Tensor
 

@@ -1,4 +1,5 @@
 """Shrinks an image to a network's input, its aspect ratio kept, padding right and below."""
+
 from dataclasses import dataclass
 
 import torch

@@ -1,16 +1,17 @@
 """One list of people from two detectors that miss different ones and sometimes see one twice."""
+
 import torch
 from torch import Tensor
 
 from mesh_perception.detection.boxes import areas, greedy, intersections, overlaps
 from mesh_perception.types import Detections
 
-_SEEN = 0.2        # score from which a keypoint counts
-_ENOUGH = 4        # keypoints that both must show, for comparing keypoints to make sense
-_DISTANCE = 0.1    # mean distance of one person's keypoints seen twice, of the smaller box's diagonal
-_FITS = 0.4        # overlap from which a box may be a person's
-_SAME = 0.6        # overlap from which two boxes are one person's whatever else is there
-_INSIDE = 0.9      # share of a box inside a person's from which it may be a part of that person
+_SEEN = 0.2  # score from which a keypoint counts
+_ENOUGH = 4  # keypoints that both must show, for comparing keypoints to make sense
+_DISTANCE = 0.1  # mean distance of one person's keypoints seen twice, of the smaller box's diagonal
+_FITS = 0.4  # overlap from which a box may be a person's
+_SAME = 0.6  # overlap from which two boxes are one person's whatever else is there
+_INSIDE = 0.9  # share of a box inside a person's from which it may be a part of that person
 
 
 def drop_copies(people: Detections) -> Detections:

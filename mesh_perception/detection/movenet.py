@@ -1,4 +1,5 @@
 """MoveNet-MultiPose: up to six people with their keypoints."""
+
 import torch
 from torch import Tensor
 

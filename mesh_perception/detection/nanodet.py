@@ -1,4 +1,5 @@
 """NanoDet: boxes of people, small and hidden ones too, without keypoints."""
+
 import torch
 from torch import Tensor
 
@@ -9,10 +10,10 @@ from mesh_perception.weights.modules import NANODET_MEAN, NANODET_STD
 from mesh_perception.weights.networks import load_network
 
 SIZE = 416
-_PERSON = 0       # COCO's class
+_PERSON = 0  # COCO's class
 _CANDIDATES = 200  # boxes that suppression looks at, at most
-_OVERLAP = 0.6    # of two boxes of one person
-_GREY = 114       # what the network was trained to see around an image
+_OVERLAP = 0.6  # of two boxes of one person
+_GREY = 114  # what the network was trained to see around an image
 
 
 class NanoDet:

@@ -1,4 +1,5 @@
 """Where a person is: the translation that carries root-relative 3D joints onto their image positions."""
+
 import torch
 from torch import Tensor
 

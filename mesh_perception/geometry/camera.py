@@ -1,4 +1,5 @@
 """A calibrated camera: intrinsics and lens distortion, from numbers, a calibration file or a CameraInfo message."""
+
 import math
 import numbers
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Camera:
     Models are ROS's names: 'none', 'plumb_bob' (4 or 5 coefficients), 'rational_polynomial' (8, or 12 with thin
     prism; 14 if the sensor tilt is zero), 'equidistant' (4). Raises CameraError. Cameras compare and hash by value.
     """
+
     width: int
     height: int
     k: np.ndarray
@@ -69,12 +71,18 @@ class Camera:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise CameraError(f'calibration file {path}: not readable as YAML') from error
         try:
-            return cls(content['image_width'], content['image_height'],
-                       content['camera_matrix']['data'], content['distortion_coefficients']['data'],
-                       content.get('distortion_model', 'plumb_bob'))
+            return cls(
+                content['image_width'],
+                content['image_height'],
+                content['camera_matrix']['data'],
+                content['distortion_coefficients']['data'],
+                content.get('distortion_model', 'plumb_bob'),
+            )
         except KeyError as error:
-            raise CameraError(f'calibration file {path}: no {error.args[0]!r}; expected image_width, image_height, '
-                              'camera_matrix.data and distortion_coefficients.data') from error
+            raise CameraError(
+                f'calibration file {path}: no {error.args[0]!r}; expected image_width, image_height, '
+                'camera_matrix.data and distortion_coefficients.data'
+            ) from error
         except CameraError as error:
             raise CameraError(f'calibration file {path}: {error}') from error
         except (TypeError, AttributeError) as error:

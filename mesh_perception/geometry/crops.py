@@ -3,6 +3,7 @@
 The virtual camera looks along the ray through the region's centre, has square pixels and no lens distortion, and the
 image's up stays up (MeTRAbs, Sarandi et al. 2020, and its `turn_towards`).
 """
+
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,14 +16,14 @@ from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.distortion import LARGEST_RADIUS
 from mesh_perception.types import Crops, Regions
 
-_LEVELS = 11           # of the image pyramid, half an octave apart: the last is 32 times smaller
+_LEVELS = 11  # of the image pyramid, half an octave apart: the last is 32 times smaller
 # Crop pixels between the points that are projected, linear in between: within 0.02 crop pixels of the exact position
 # for views of up to 80 degrees, 0.15 up to 147.
 _SPACING = 4
-_FARTHEST = 1e5        # px, farther than any image reaches
+_FARTHEST = 1e5  # px, farther than any image reaches
 _NEAREST_COSINE = 0.1  # a region's sides are held within 84 degrees of its centre: nothing is behind the crop
-_NARROWEST = 1e-4      # of the virtual field of view, radians
-_NEAREST = 1e-3        # depth at which points beside or behind a virtual camera are projected, as in Camera.project
+_NARROWEST = 1e-4  # of the virtual field of view, radians
+_NEAREST = 1e-3  # depth at which points beside or behind a virtual camera are projected, as in Camera.project
 
 
 def crop(image: Tensor, camera: Camera, regions: Regions, size: int = 256) -> Crops:
@@ -35,8 +36,9 @@ def crop(image: Tensor, camera: Camera, regions: Regions, size: int = 256) -> Cr
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f'image: {image.dtype} of shape {tuple(image.shape)}, expected uint8 (height, width, 3) RGB')
     if image.shape[:2] != (camera.height, camera.width):
-        raise ValueError(f'image: {image.shape[1]}x{image.shape[0]}, expected the camera\'s '
-                         f'{camera.width}x{camera.height}')
+        raise ValueError(
+            f"image: {image.shape[1]}x{image.shape[0]}, expected the camera's {camera.width}x{camera.height}"
+        )
     intrinsics, rotations = virtual_cameras(camera, regions, size)
     if len(regions) == 0:
         return Crops(intrinsics.new_zeros(0, 3, size, size), intrinsics, rotations)
@@ -114,6 +116,7 @@ def _homogeneous(points: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class _Level:
     """One level of the pyramid: the window of the image it shows (right and bottom exclusive) and its own size."""
+
     index: int
     left: int
     top: int
@@ -138,12 +141,12 @@ def _sample(image: Tensor, sources: Tensor, levels: Tensor, size: int) -> Tensor
     atlas = sources.new_zeros(3, height, width)
     place = 1
     for level in plan:
-        part = image[level.top:level.bottom, level.left:level.right].permute(2, 0, 1)
+        part = image[level.top : level.bottom, level.left : level.right].permute(2, 0, 1)
         if level.index:
             # The CPU resizes bytes several times faster than floats; CUDA resizes floats only.
             part = part if image.device.type == 'cpu' else part.to(sources.dtype)
             part = interpolate(part[None], level.size, mode='bilinear', antialias=True)[0]
-        atlas[:, 1:1 + part.shape[1], place:place + part.shape[2]] = part
+        atlas[:, 1 : 1 + part.shape[1], place : place + part.shape[2]] = part
         place += part.shape[2] + 2
     scale, offset, lowest, highest = _placement(plan, sources.dtype, image.device)[levels][:, :, None, None].unbind(1)
     grid = (sources * scale + offset).permute(0, 3, 1, 2).contiguous()

@@ -3,6 +3,7 @@
 `plumb_bob` and `rational_polynomial` are OpenCV's (k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4), `equidistant` is
 cv2.fisheye's (k1, k2, k3, k4). A radial polynomial folds back beyond some radius; what lies outside is held at it.
 """
+
 import functools
 import math
 
@@ -60,7 +61,8 @@ def valid_radius(model: str, coefficients: tuple) -> float:
     numerator = np.polynomial.Polynomial([1, k[0], k[1], k[4]])
     denominator = np.polynomial.Polynomial([1, k[5], k[6], k[7]])
     slope = numerator * denominator + np.polynomial.Polynomial([0, 2]) * (
-        numerator.deriv() * denominator - numerator * denominator.deriv())
+        numerator.deriv() * denominator - numerator * denominator.deriv()
+    )
     first = min(_first_positive_root(slope), _first_positive_root(denominator))
     # A hair inside: at the fold itself the inverse has no slope.
     return min(0.999 * math.sqrt(first), LARGEST_RADIUS)
@@ -84,7 +86,7 @@ def _settled(previous: Tensor, estimate: Tensor) -> bool:
     """Whether the next Newton step is below rounding. Elsewhere than on the CPU asking would cost more than steps."""
     if estimate.device.type != 'cpu':
         return False
-    return bool(((estimate - previous).abs() <= 1e-4 * torch.finfo(estimate.dtype).eps**0.25).all())
+    return bool(((estimate - previous).abs() <= 1e-4 * torch.finfo(estimate.dtype).eps ** 0.25).all())
 
 
 def _padded(coefficients: tuple) -> tuple:
@@ -117,8 +119,10 @@ def _polynomial(points: Tensor, k: tuple) -> tuple[Tensor, Tensor]:
     s1, s2, s3, s4 = k[8:]
     if not any(k[8:]):
         return x * (factor + tangential) + p2 * square, y * (factor + tangential) + p1 * square
-    return (x * (factor + tangential) + square * (p2 + s1 + s2 * square),
-            y * (factor + tangential) + square * (p1 + s3 + s4 * square))
+    return (
+        x * (factor + tangential) + square * (p2 + s1 + s2 * square),
+        y * (factor + tangential) + square * (p1 + s3 + s4 * square),
+    )
 
 
 def _newton_step(estimate: Tensor, target: Tensor, k: tuple) -> Tensor:
@@ -130,8 +134,9 @@ def _newton_step(estimate: Tensor, target: Tensor, k: tuple) -> Tensor:
     tangential = 2 * (p1 * y + p2 * x)
     both = factor + tangential
     across, down = 2 * (slope * x + p2), 2 * (slope * y + p1)  # of `both`
-    prism_x, prism_y = (2 * (p2 + s1 + 2 * s2 * square), 2 * (p1 + s3 + 2 * s4 * square)) if any(k[8:]) else (
-        2 * p2, 2 * p1)
+    prism_x, prism_y = (
+        (2 * (p2 + s1 + 2 * s2 * square), 2 * (p1 + s3 + 2 * s4 * square)) if any(k[8:]) else (2 * p2, 2 * p1)
+    )
     a, b = both + x * across + x * prism_x, x * down + y * prism_x
     c, d = y * across + x * prism_y, both + y * down + y * prism_y
     determinant = (a * d - b * c).clamp_min(1e-6)  # positive wherever the lens is invertible

@@ -3,6 +3,7 @@
 Every function is finite in value and gradient for every finite input (lengths within 1e-12 to 1e12), degenerate ones
 included, which autograd's own sqrt, acos and SVD are not.
 """
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -56,11 +57,27 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """(..., 3, 3) -> unit quaternions (..., 4) as x, y, z, w with w >= 0."""
     (a, b, c), (d, e, f), (g, h, i) = (row.unbind(-1) for row in matrix.unbind(-2))
     # Row k is 4 q_k q. The one with the largest q_k is at least of length 2: no square root near zero.
-    products = torch.stack([
-        1 + a - e - i, b + d, c + g, h - f,
-        b + d, 1 - a + e - i, f + h, c - g,
-        c + g, f + h, 1 - a - e + i, d - b,
-        h - f, c - g, d - b, 1 + a + e + i], dim=-1).unflatten(-1, (4, 4))
+    products = torch.stack(
+        [
+            1 + a - e - i,
+            b + d,
+            c + g,
+            h - f,
+            b + d,
+            1 - a + e - i,
+            f + h,
+            c - g,
+            c + g,
+            f + h,
+            1 - a - e + i,
+            d - b,
+            h - f,
+            c - g,
+            d - b,
+            1 + a + e + i,
+        ],
+        dim=-1,
+    ).unflatten(-1, (4, 4))
     largest = products.diagonal(dim1=-2, dim2=-1).argmax(-1)
     row = products.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
     row = torch.where(row[..., 3:] < 0, -row, row)

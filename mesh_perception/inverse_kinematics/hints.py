@@ -12,6 +12,7 @@ points in the camera's frame, with a weight: 1 certain, 0 unknown. It fixes the 
 The pelvis' hint is not used: its three bones fix it. Functions here make directions and weights from positions, with
 the signs right, so that nobody else needs to think about them.
 """
+
 import torch
 from torch import Tensor
 
@@ -23,9 +24,9 @@ from mesh_perception.joints import SMPL_JOINTS, SMPL_LEAVES
 
 def _axis(joint, name):
     if joint in SMPL_LEAVES:
-        return (0., 0., 1.)
+        return (0.0, 0.0, 1.0)
     arm = name.endswith(('collar', 'shoulder', 'elbow', 'wrist'))
-    return (0., 1., 0.) if arm else (1., 0., 0.)
+    return (0.0, 1.0, 0.0) if arm else (1.0, 0.0, 0.0)
 
 
 # (24, 3) float64, each well away from its joint's bone.
@@ -101,8 +102,14 @@ def hints_from_joints(joints: Tensor) -> tuple[Tensor, Tensor]:
     return directions(hints), torch.linalg.vector_norm(hints, dim=-1).clamp(max=1)
 
 
-def solve_with_hints(rest_joints: Tensor, joints: Tensor, hint_directions: Tensor, hint_weights: Tensor,
-                     variant: str = 'adaptive', guard: float = 0.015) -> Tensor:
+def solve_with_hints(
+    rest_joints: Tensor,
+    joints: Tensor,
+    hint_directions: Tensor,
+    hint_weights: Tensor,
+    variant: str = 'adaptive',
+    guard: float = 0.015,
+) -> Tensor:
     """Relative rotations (N, 24, 3, 3) like `solver.solve`, with twists and leaves from hints.
 
     hint_directions (N, 24, 3) of any length, hint_weights (N, 24) in [0, 1]. After its swing, a joint's twist is the
@@ -141,6 +148,6 @@ def _share_pronation(hints, weights):
     """Elbows and wrists share their axis: where an elbow's hint is unknown it takes the wrist's, at half weight."""
     elbow, wrist = weights[:, _ELBOWS], weights[:, _WRISTS]
     vector = elbow * hints[:, _ELBOWS] + (1 - elbow) / 2 * wrist * hints[:, _WRISTS]
-    hints = torch.cat([hints[:, :_ELBOWS.start], directions(vector), hints[:, _ELBOWS.stop:]], dim=1)
-    weights = torch.cat([weights[:, :_ELBOWS.start], lengths(vector).clamp(max=1), weights[:, _ELBOWS.stop:]], dim=1)
+    hints = torch.cat([hints[:, : _ELBOWS.start], directions(vector), hints[:, _ELBOWS.stop :]], dim=1)
+    weights = torch.cat([weights[:, : _ELBOWS.start], lengths(vector).clamp(max=1), weights[:, _ELBOWS.stop :]], dim=1)
     return hints, weights

@@ -1,4 +1,5 @@
 """The initial body parameters of Sec. 3.2, with twists from hints and shape from bone lengths."""
+
 import torch
 
 from mesh_perception.body import BodyModel, rest_joints, skin_joints
@@ -7,8 +8,9 @@ from mesh_perception.inverse_kinematics.shape import fit_betas
 from mesh_perception.types import BodyParameters, Skeletons
 
 
-def initial_parameters(body: BodyModel, skeletons: Skeletons, variant: str = 'adaptive',
-                       guard: float = 0.015) -> BodyParameters:
+def initial_parameters(
+    body: BodyModel, skeletons: Skeletons, variant: str = 'adaptive', guard: float = 0.015
+) -> BodyParameters:
     """Skeletons -> BodyParameters of `body`, in the body's dtype.
 
     The translation is SMPL's: the mean, weighted by confidence, of what separates the observed joints from the posed
@@ -17,7 +19,8 @@ def initial_parameters(body: BodyModel, skeletons: Skeletons, variant: str = 'ad
     betas = fit_betas(body, skeletons.joints, skeletons.confidence)
     rest = rest_joints(body, betas)
     rotations = solve_with_hints(
-        rest, skeletons.joints, skeletons.hint_directions, skeletons.hint_weights, variant, guard)
+        rest, skeletons.joints, skeletons.hint_directions, skeletons.hint_weights, variant, guard
+    )
     posed = skin_joints(body, rotations, betas, torch.zeros_like(rest[:, 0]))
     weights = skeletons.confidence[..., None] + 1e-3
     translation = ((skeletons.joints - posed) * weights).sum(1) / weights.sum(1)

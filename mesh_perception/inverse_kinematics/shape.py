@@ -1,4 +1,5 @@
 """Body shape from bone lengths, as long as no network predicts it."""
+
 import torch
 from torch import Tensor
 
@@ -10,13 +11,12 @@ from mesh_perception.joints import SMPL_JOINTS
 # How far each bone (named by its lower end) is believed: joints inside the trunk are guessed, not seen, by any
 # skeleton estimator, and hands and feet are short.
 _UNSURE = ('spine', 'collar', 'neck', 'head', 'hip', 'hand', 'foot')
-_BONE_WEIGHTS = (0., *(0.1 if any(part in name for part in _UNSURE) else 1. for name in SMPL_JOINTS[1:]))
+_BONE_WEIGHTS = (0.0, *(0.1 if any(part in name for part in _UNSURE) else 1.0 for name in SMPL_JOINTS[1:]))
 _ITERATIONS = 3
-_LARGEST = 3.
+_LARGEST = 3.0
 
 
-def fit_betas(body: BodyModel, joints: Tensor, weights: Tensor | None = None,
-              regularisation: float = 1e-3) -> Tensor:
+def fit_betas(body: BodyModel, joints: Tensor, weights: Tensor | None = None, regularisation: float = 1e-3) -> Tensor:
     """Shape coefficients (N, B) of this body, in the joints' dtype, whose bones are as long as the observed ones.
 
     joints (N, 24, 3) m, in any pose; weights (N, 24) in [0, 1], how certain each joint is (default: all alike; a bone

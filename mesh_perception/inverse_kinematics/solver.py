@@ -10,6 +10,7 @@ Everything is computed in float64 and returned in the input's dtype: a swing nea
 distance from pi, and 24 joints cost next to nothing. Values and gradients stay finite for any finite input: a bone of
 no length, observed or in the rest pose, swings nothing; opposite bones turn by pi about some perpendicular axis.
 """
+
 from collections.abc import Callable
 
 import torch
@@ -22,8 +23,14 @@ from mesh_perception.inverse_kinematics.tree import tree
 VARIANTS = ('adaptive', 'naive')
 
 
-def solve(rest_joints: Tensor, joints: Tensor, twists: Tensor, leaf_rotations: Tensor, variant: str = 'adaptive',
-          guard: float = 0.015) -> Tensor:
+def solve(
+    rest_joints: Tensor,
+    joints: Tensor,
+    twists: Tensor,
+    leaf_rotations: Tensor,
+    variant: str = 'adaptive',
+    guard: float = 0.015,
+) -> Tensor:
     """Relative rotations (N, 24, 3, 3) that pose a skeleton onto observed joints.
 
     rest_joints (N, 24, 3) m, the person's rest pose; joints (N, 24, 3) m, observed, in the camera's frame;
@@ -42,8 +49,9 @@ def solve(rest_joints: Tensor, joints: Tensor, twists: Tensor, leaf_rotations: T
     return follow_bones(rest_joints, joints, lambda level, frames: turns[:, level.joints], variant, guard)
 
 
-def follow_bones(rest_joints: Tensor, joints: Tensor, turn: Callable, variant: str = 'adaptive',
-                 guard: float = 0.015) -> Tensor:
+def follow_bones(
+    rest_joints: Tensor, joints: Tensor, turn: Callable, variant: str = 'adaptive', guard: float = 0.015
+) -> Tensor:
     """The walk down the tree that every solver here shares; other arguments and result as for `solve`.
 
     turn(level: tree.Level, frames (N, k, 3, 3)) -> (N, k, 3, 3): the turn of each of the level's joints before its

@@ -1,4 +1,5 @@
 """Swings and twists of bones: the two turns that a joint's rotation is made of (the paper's Eq. 1-4)."""
+
 import torch
 from torch import Tensor
 
@@ -25,7 +26,8 @@ class Swings:
         x, y, z = self._unit.detach().unbind(-1)
         zero = torch.zeros_like(x)
         self._perpendicular = torch.where(
-            z.abs()[..., None] < 0.7, torch.stack([-y, x, zero], -1), torch.stack([zero, -z, y], -1))
+            z.abs()[..., None] < 0.7, torch.stack([-y, x, zero], -1), torch.stack([zero, -z, y], -1)
+        )
 
     def onto(self, targets: Tensor, joints: slice = slice(None)) -> Tensor:
         """Swings (N, k, 3, 3) of these joints' bones into the directions of `targets` (N, k, 3)."""
@@ -57,8 +59,10 @@ def twists_of(axes: Tensor, rotations: Tensor) -> Tensor:
     An axis of no length has no twist: (1, 0). For swings of pi the twist is the one that goes with `Swings`.
     """
     twist = Swings(axes).onto(apply(rotations, axes)).mT @ rotations
-    vector = torch.stack([twist[..., 2, 1] - twist[..., 1, 2], twist[..., 0, 2] - twist[..., 2, 0],
-                          twist[..., 1, 0] - twist[..., 0, 1]], dim=-1)
+    vector = torch.stack(
+        [twist[..., 2, 1] - twist[..., 1, 2], twist[..., 0, 2] - twist[..., 2, 0], twist[..., 1, 0] - twist[..., 0, 1]],
+        dim=-1,
+    )
     sine = (axes * vector).sum(-1)
     cosine = torch.where(axes.square().sum(-1) > 0.5, twist.diagonal(dim1=-2, dim2=-1).sum(-1) - 1, 2)
     return unit_circle(torch.stack([cosine, sine], -1))

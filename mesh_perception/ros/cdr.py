@@ -3,6 +3,7 @@
 rclpy's `publish` accepts such bytes. A mesh as a Marker is tens of thousands of Point objects otherwise; from an array
 it is one copy. The tests hold each use to rclpy's own serialiser, byte for byte.
 """
+
 import struct
 
 import numpy as np

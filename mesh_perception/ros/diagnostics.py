@@ -1,4 +1,5 @@
 """What the node did lately, as diagnostic_msgs/DiagnosticArray."""
+
 import threading
 import time
 from collections import deque
@@ -46,8 +47,12 @@ class Diagnostics:
             recent = {key: total - self._before[key] for key, total in self._totals.items()}
             self._before, self._since = dict(self._totals), now
             level, text = self._judge(state, recent)
-            values = {'state': state, 'images received per second': f'{recent["received"] / period:.1f}',
-                      'images answered per second': f'{recent["answered"] / period:.1f}', 'people': self._people}
+            values = {
+                'state': state,
+                'images received per second': f'{recent["received"] / period:.1f}',
+                'images answered per second': f'{recent["answered"] / period:.1f}',
+                'people': self._people,
+            }
             values |= {f'images {key} in total': total for key, total in self._totals.items()}
             for title, times in (('latency', self._latencies), ('age of the image when answered', self._ages)):
                 if times:
@@ -56,8 +61,12 @@ class Diagnostics:
             values |= {f'{stage}, ms': f'{spent:.1f}' for stage, spent in self._stages.items()}
             values['last problem'] = self._problem
         status = DiagnosticStatus(
-            level=level, name=f'{self._name}: people', message=text, hardware_id=self._hardware_id,
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+            level=level,
+            name=f'{self._name}: people',
+            message=text,
+            hardware_id=self._hardware_id,
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
         message = DiagnosticArray(status=[status])
         message.header.stamp = stamp
         return message

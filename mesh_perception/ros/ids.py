@@ -1,4 +1,5 @@
 """Names of people on the network: short random letters, so that nodes and restarts cannot meet in one (REP-155)."""
+
 import random
 import string
 

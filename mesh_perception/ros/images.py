@@ -1,4 +1,5 @@
 """sensor_msgs/Image and CompressedImage to RGB arrays: cv_bridge where ROS has it, else the converter below."""
+
 import functools
 
 import cv2
@@ -11,12 +12,21 @@ class ImageError(ValueError):
 
 # encoding -> (bytes per value, values per pixel, OpenCV's conversion). ROS names a Bayer pattern by its first
 # two rows, OpenCV by the second row's second and third pixel: bayer_rggb is OpenCV's BayerBG.
-_BAYER = {'rggb': cv2.COLOR_BayerBG2RGB, 'bggr': cv2.COLOR_BayerRG2RGB,
-          'gbrg': cv2.COLOR_BayerGR2RGB, 'grbg': cv2.COLOR_BayerGB2RGB}
+_BAYER = {
+    'rggb': cv2.COLOR_BayerBG2RGB,
+    'bggr': cv2.COLOR_BayerRG2RGB,
+    'gbrg': cv2.COLOR_BayerGR2RGB,
+    'grbg': cv2.COLOR_BayerGB2RGB,
+}
 _ENCODINGS = {
-    'rgb8': (1, 3, None), 'bgr8': (1, 3, cv2.COLOR_BGR2RGB), '8UC3': (1, 3, cv2.COLOR_BGR2RGB),
-    'rgba8': (1, 4, cv2.COLOR_RGBA2RGB), 'bgra8': (1, 4, cv2.COLOR_BGRA2RGB),
-    'mono8': (1, 1, cv2.COLOR_GRAY2RGB), '8UC1': (1, 1, cv2.COLOR_GRAY2RGB), 'mono16': (2, 1, cv2.COLOR_GRAY2RGB),
+    'rgb8': (1, 3, None),
+    'bgr8': (1, 3, cv2.COLOR_BGR2RGB),
+    '8UC3': (1, 3, cv2.COLOR_BGR2RGB),
+    'rgba8': (1, 4, cv2.COLOR_RGBA2RGB),
+    'bgra8': (1, 4, cv2.COLOR_BGRA2RGB),
+    'mono8': (1, 1, cv2.COLOR_GRAY2RGB),
+    '8UC1': (1, 1, cv2.COLOR_GRAY2RGB),
+    'mono16': (2, 1, cv2.COLOR_GRAY2RGB),
     **{name: (1, 2, cv2.COLOR_YUV2RGB_UYVY) for name in ('yuv422', 'uyvy')},
     **{name: (1, 2, cv2.COLOR_YUV2RGB_YUY2) for name in ('yuv422_yuy2', 'yuyv')},
     **{f'bayer_{order}{8 * size}': (size, 1, code) for order, code in _BAYER.items() for size in (1, 2)},
@@ -54,8 +64,10 @@ def decode(message):
     data = np.frombuffer(message.data, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(data) else None
     if image is None:
-        raise ImageError(f"compressed image of format '{message.format}', {len(data)} bytes, cannot be decoded; "
-                         'expected a whole JPEG or PNG file')
+        raise ImageError(
+            f"compressed image of format '{message.format}', {len(data)} bytes, cannot be decoded; "
+            'expected a whole JPEG or PNG file'
+        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -102,10 +114,9 @@ def _bridge():
     try:
         from cv_bridge import CvBridge
         from sensor_msgs.msg import Image
+
         bridge = CvBridge()
         probe = Image(encoding='mono8', width=2, height=1, step=2, data=b'\x00\xff')
         return bridge if bridge.imgmsg_to_cv2(probe, 'rgb8').tolist() == [[[0] * 3, [255] * 3]] else None
     except Exception:  # a broken build fails in many ways (ImportError, AttributeError, SystemError)
         return None
-
-

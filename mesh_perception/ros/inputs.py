@@ -1,4 +1,5 @@
 """An image message and the newest camera_info become the pipeline's input, or one line that says what is wrong."""
+
 import threading
 from dataclasses import dataclass
 
@@ -21,11 +22,12 @@ class InputError(ValueError):
 @dataclass(frozen=True)
 class Frame:
     """One image ready for the pipeline."""
+
     image: np.ndarray  # (H, W, 3) uint8 RGB
     camera: Camera
-    header: Header     # the image's; its frame_id from camera_info where the image has none
-    stamp: float       # s
-    restarted: bool    # time jumped back: what was remembered of earlier images is void
+    header: Header  # the image's; its frame_id from camera_info where the image has none
+    stamp: float  # s
+    restarted: bool  # time jumped back: what was remembered of earlier images is void
 
 
 class FrameAssembler:
@@ -73,8 +75,16 @@ class FrameAssembler:
         info = self._camera_info
         if info is None:
             raise InputError('no camera_info yet; expected the calibration, images are of no use without it')
-        key = (info.width, info.height, info.k.tobytes(), tuple(info.d), info.distortion_model, info.binning_x,
-               info.binning_y, info.roi)
+        key = (
+            info.width,
+            info.height,
+            info.k.tobytes(),
+            tuple(info.d),
+            info.distortion_model,
+            info.binning_x,
+            info.binning_y,
+            info.roi,
+        )
         if key != self._camera[0]:
             try:
                 self._camera = (key, Camera.from_camera_info(info))
@@ -82,8 +92,10 @@ class FrameAssembler:
                 raise InputError(f'camera_info: {error}') from None
         camera = self._camera[1]
         if (camera.width, camera.height) != (width, height):
-            raise InputError(f'the image is {width}x{height} but camera_info is for {camera.width}x{camera.height}; '
-                             'expected a calibration of the same size')
+            raise InputError(
+                f'the image is {width}x{height} but camera_info is for {camera.width}x{camera.height}; '
+                'expected a calibration of the same size'
+            )
         return info, camera
 
     def _advance(self, stamp):

@@ -1,4 +1,5 @@
 """Room for one waiting item: whatever arrives later replaces it, so that work is always done on the newest."""
+
 import threading
 
 

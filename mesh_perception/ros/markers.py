@@ -1,4 +1,5 @@
 """People as visualization_msgs/MarkerArray: one TRIANGLE_LIST a person, written straight into serialised bytes."""
+
 import numpy as np
 from visualization_msgs.msg import Marker
 
@@ -12,7 +13,7 @@ class MarkerEncoder:
 
     def __init__(self, lifetime=1.0):
         """lifetime: seconds after which a viewer drops a marker by itself, should this node fall silent."""
-        self._lifetime = divmod(round(lifetime * 1e9), 10 ** 9)
+        self._lifetime = divmod(round(lifetime * 1e9), 10**9)
         self._shown = set()
 
     def encode(self, header, track_ids, vertices, faces, colors):

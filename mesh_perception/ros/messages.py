@@ -1,4 +1,5 @@
 """People and bodies as this package's messages; pictures as sensor_msgs/Image bytes."""
+
 import array
 
 import numpy as np
@@ -15,24 +16,47 @@ def people_message(people, names, header, camera, body_id, model_set, vertices=N
     people: People with CPU tensors, N >= 0. names: N strings. header: the image's std_msgs/Header. camera: the Camera
     used. vertices: (N, V, 3) float32 numpy, or None to leave them out.
     """
-    message = SmplPeople(header=header, body_model=body_id, model_set=model_set, width=camera.width,
-                         height=camera.height, k=np.ascontiguousarray(camera.k, np.float64).reshape(9))
+    message = SmplPeople(
+        header=header,
+        body_model=body_id,
+        model_set=model_set,
+        width=camera.width,
+        height=camera.height,
+        k=np.ascontiguousarray(camera.k, np.float64).reshape(9),
+    )
     pose = matrix_to_axis_angle(people.rotations)
     message.people = [
-        _person(*row) for row in zip(
-            names, people.states.tolist(), people.scores.tolist(), _rows(people.boxes), _rows(pose),
-            _rows(people.betas), _rows(people.translation), _rows(people.joints), _rows(people.joints_2d),
-            _rows(people.joint_confidence), _rows(people.joint_sigma), _rows(people.velocity),
-            [None] * len(people) if vertices is None else vertices, strict=True)]
+        _person(*row)
+        for row in zip(
+            names,
+            people.states.tolist(),
+            people.scores.tolist(),
+            _rows(people.boxes),
+            _rows(pose),
+            _rows(people.betas),
+            _rows(people.translation),
+            _rows(people.joints),
+            _rows(people.joints_2d),
+            _rows(people.joint_confidence),
+            _rows(people.joint_sigma),
+            _rows(people.velocity),
+            [None] * len(people) if vertices is None else vertices,
+            strict=True,
+        )
+    ]
     return message
 
 
 def body_message(body):
     """The BodyModel message of a body: what a listener needs to make meshes and names of the people's numbers."""
     return BodyModel(
-        id=body.id, licence=body.licence, faces=_array('I', body.faces.cpu().numpy().astype(np.uint32)),
-        joint_names=list(SMPL_JOINTS), parents=np.array(body.parents, np.int32),
-        rest_joints=_numbers(body.joint_template).reshape(-1))
+        id=body.id,
+        licence=body.licence,
+        faces=_array('I', body.faces.cpu().numpy().astype(np.uint32)),
+        joint_names=list(SMPL_JOINTS),
+        parents=np.array(body.parents, np.int32),
+        rest_joints=_numbers(body.joint_template).reshape(-1),
+    )
 
 
 def image_bytes(image, header):
@@ -48,12 +72,24 @@ def image_bytes(image, header):
     return writer.bytes()
 
 
-def _person(name, state, score, box, pose, betas, translation, joints, joints_2d, confidence, sigma, velocity,
-            vertices):
+def _person(
+    name, state, score, box, pose, betas, translation, joints, joints_2d, confidence, sigma, velocity, vertices
+):
     return SmplPerson(
-        id=name, state=state, score=score, box=box, pose=pose, betas=_array('f', betas), translation=translation,
-        joints=joints, joints_2d=joints_2d, joint_confidence=confidence, joint_sigma=sigma, velocity=velocity,
-        vertices=_array('f', vertices))
+        id=name,
+        state=state,
+        score=score,
+        box=box,
+        pose=pose,
+        betas=_array('f', betas),
+        translation=translation,
+        joints=joints,
+        joints_2d=joints_2d,
+        joint_confidence=confidence,
+        joint_sigma=sigma,
+        velocity=velocity,
+        vertices=_array('f', vertices),
+    )
 
 
 def _numbers(tensor):

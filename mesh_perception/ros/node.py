@@ -4,6 +4,7 @@ Two threads. The executor's takes messages and answers services; it only leaves 
 serialised. The worker's takes it from there, and runs the pipeline and everything published about it (rclpy's
 publishers may be used from any thread), so that a slow frame never delays the services or the diagnostics.
 """
+
 import re
 import signal
 import sys
@@ -58,7 +59,8 @@ class MeshPerceptionNode(LifecycleNode):
         if not self._value('autostart'):
             return True
         return all(
-            step() == TransitionCallbackReturn.SUCCESS for step in (self.trigger_configure, self.trigger_activate))
+            step() == TransitionCallbackReturn.SUCCESS for step in (self.trigger_configure, self.trigger_activate)
+        )
 
     def on_configure(self, state):
         """Loads the pipeline; FAILURE with one line where a weight file, body, device or key is missing."""
@@ -88,7 +90,8 @@ class MeshPerceptionNode(LifecycleNode):
         self._active = True
         self._subscriptions_active = [
             self.create_subscription(CameraInfo, 'camera_info', self._assembler.set_camera_info, qos),
-            self.create_subscription(self._image_type, topic, self._on_image, qos, raw=True)]
+            self.create_subscription(self._image_type, topic, self._on_image, qos, raw=True),
+        ]
         self.get_logger().info(f'waiting for {topic} and {self.resolve_topic_name("camera_info")}')
         return TransitionCallbackReturn.SUCCESS
 
@@ -149,9 +152,17 @@ class MeshPerceptionNode(LifecycleNode):
                 self._complain("an image without frame_id or with the last one's stamp: its TF is left out")
             end = time.monotonic()
             age = self.get_clock().now().nanoseconds * 1e-9 - frame.stamp
-            self._diagnostics.answered(len(people), end - received, age, {
-                'take the image': 1e3 * (ready - begin), **self._pipeline.stopwatch.milliseconds,
-                'pipeline': 1e3 * (found - ready), 'publish': 1e3 * (end - found)})
+            self._diagnostics.answered(
+                len(people),
+                end - received,
+                age,
+                {
+                    'take the image': 1e3 * (ready - begin),
+                    **self._pipeline.stopwatch.milliseconds,
+                    'pipeline': 1e3 * (found - ready),
+                    'publish': 1e3 * (end - found),
+                },
+            )
         except InputError as error:
             self._diagnostics.count('refused', str(error))
             self._complain(f'image not used: {error}')

@@ -1,4 +1,5 @@
 """The node's publishers, and what is computed for whom: nothing for a topic that nobody listens to."""
+
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -60,8 +61,9 @@ class Outputs:
         """
         names = self._names(people.track_ids.tolist())
         vertices = pipeline.meshes(people) if self._value('publish_vertices') else None
-        self._people.publish(people_message(
-            people, names, frame.header, frame.camera, pipeline.body.id, pipeline.config.name, vertices))
+        self._people.publish(
+            people_message(people, names, frame.header, frame.camera, pipeline.body.id, pipeline.config.name, vertices)
+        )
         stamped = self._publish_tf(frame, people, names) if self._value('publish_tf') else True
         # Pictures come last: whoever acts on people does not wait for them.
         wants_overlay = self._wanted(self._overlay, 'publish_overlay')
@@ -93,5 +95,6 @@ class Outputs:
         if vertices is None:
             vertices, faces = pipeline.meshes(people, light=True), pipeline.body.light_faces
         colors = np.insert(track_colors(people.track_ids) / 255, 3, 1.0, axis=1)
-        self._markers.publish(self._encoder.encode(
-            frame.header, people.track_ids.tolist(), vertices, faces.cpu().numpy(), colors))
+        self._markers.publish(
+            self._encoder.encode(frame.header, people.track_ids.tolist(), vertices, faces.cpu().numpy(), colors)
+        )

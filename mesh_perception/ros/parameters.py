@@ -1,4 +1,5 @@
 """The node's parameters: names, defaults, meanings and limits, in one table."""
+
 import difflib
 from dataclasses import dataclass
 
@@ -18,42 +19,81 @@ class _Parameter:
     default: object
     description: str
     choices: tuple = ()
-    limits: tuple = ()       # both ends belong to it
+    limits: tuple = ()  # both ends belong to it
     read_only: bool = False  # set at the start only, by launch file, parameter file or -p
 
 
 PARAMETERS = (
-    _Parameter('models', 'embedded', 'Model set: a name (see config/models) or the path of a YAML file.',
-               read_only=True),
-    _Parameter('body', '', "Body model: 'open', or the path of an SMPL .pkl or .npz; empty: the model set's own.",
-               read_only=True),
-    _Parameter('overrides', [''], "Changes to the model set, each 'KEY=VALUE', e.g. "
-               "'skeleton.network=blazepose_heavy' or 'tracking.detect_every=6'.", read_only=True),
-    _Parameter('device', 'auto', 'Where the networks run: auto (the GPU where there is one), cpu, cuda or cuda:N.',
-               read_only=True),
-    _Parameter('max_people', 20, 'People followed at most; also bounds the TF frames.', limits=(1, 20),
-               read_only=True),
-    _Parameter('image_transport', 'raw', 'raw: sensor_msgs/Image on image; compressed: sensor_msgs/CompressedImage '
-               'on image/compressed.', choices=('raw', 'compressed'), read_only=True),
-    _Parameter('image_reliability', 'best_effort', 'QoS of the image and camera_info subscriptions; reliable asks '
-               'for lost images again and connects only to reliable publishers.', choices=('best_effort', 'reliable'),
-               read_only=True),
+    _Parameter(
+        'models', 'embedded', 'Model set: a name (see config/models) or the path of a YAML file.', read_only=True
+    ),
+    _Parameter(
+        'body',
+        '',
+        "Body model: 'open', or the path of an SMPL .pkl or .npz; empty: the model set's own.",
+        read_only=True,
+    ),
+    _Parameter(
+        'overrides',
+        [''],
+        "Changes to the model set, each 'KEY=VALUE', e.g. "
+        "'skeleton.network=blazepose_heavy' or 'tracking.detect_every=6'.",
+        read_only=True,
+    ),
+    _Parameter(
+        'device',
+        'auto',
+        'Where the networks run: auto (the GPU where there is one), cpu, cuda or cuda:N.',
+        read_only=True,
+    ),
+    _Parameter('max_people', 20, 'People followed at most; also bounds the TF frames.', limits=(1, 20), read_only=True),
+    _Parameter(
+        'image_transport',
+        'raw',
+        'raw: sensor_msgs/Image on image; compressed: sensor_msgs/CompressedImage on image/compressed.',
+        choices=('raw', 'compressed'),
+        read_only=True,
+    ),
+    _Parameter(
+        'image_reliability',
+        'best_effort',
+        'QoS of the image and camera_info subscriptions; reliable asks '
+        'for lost images again and connects only to reliable publishers.',
+        choices=('best_effort', 'reliable'),
+        read_only=True,
+    ),
     _Parameter('publish_markers', True, 'Meshes on ~/markers, for whoever listens.'),
-    _Parameter('marker_mesh', 'light', 'Faces of the markers: light (about 3000 triangles a person) or full.',
-               choices=('light', 'full')),
-    _Parameter('marker_lifetime', 1.0, 'Seconds after which a viewer drops a marker that was not renewed.',
-               limits=(0.1, 60.0), read_only=True),
+    _Parameter(
+        'marker_mesh',
+        'light',
+        'Faces of the markers: light (about 3000 triangles a person) or full.',
+        choices=('light', 'full'),
+    ),
+    _Parameter(
+        'marker_lifetime',
+        1.0,
+        'Seconds after which a viewer drops a marker that was not renewed.',
+        limits=(0.1, 60.0),
+        read_only=True,
+    ),
     _Parameter('publish_overlay', True, 'The image with the meshes drawn over it on ~/overlay, for whoever listens.'),
-    _Parameter('publish_vertices', False, "Fill SmplPerson.vertices on ~/people (about 160 kB a person for the "
-               'open body).'),
+    _Parameter(
+        'publish_vertices', False, 'Fill SmplPerson.vertices on ~/people (about 160 kB a person for the open body).'
+    ),
     _Parameter('publish_tf', True, 'One frame a joint on /tf.'),
     _Parameter('tf_prefix', 'smpl_', "TF frames are named <tf_prefix><person's id>_<joint>.", read_only=True),
-    _Parameter('tf_joints', list(SMPL_JOINTS), 'Joints with a TF frame; the parent is the nearest ancestor among '
-               "them, or the camera's frame.", read_only=True),
-    _Parameter('diagnostics_period', 1.0, 'Seconds between two messages on /diagnostics.', limits=(0.1, 60.0),
-               read_only=True),
-    _Parameter('autostart', True, 'Configure and activate at the start; false: wait for lifecycle transitions.',
-               read_only=True),
+    _Parameter(
+        'tf_joints',
+        list(SMPL_JOINTS),
+        "Joints with a TF frame; the parent is the nearest ancestor among them, or the camera's frame.",
+        read_only=True,
+    ),
+    _Parameter(
+        'diagnostics_period', 1.0, 'Seconds between two messages on /diagnostics.', limits=(0.1, 60.0), read_only=True
+    ),
+    _Parameter(
+        'autostart', True, 'Configure and activate at the start; false: wait for lifecycle transitions.', read_only=True
+    ),
 )
 _BY_NAME = {p.name: p for p in PARAMETERS}
 
@@ -79,8 +119,9 @@ def check(name, value):
     if name == 'tf_joints':
         unknown = [joint for joint in value if joint and joint not in SMPL_JOINTS]
         if unknown:
-            raise ParameterError(f'parameter tf_joints: unknown joint {unknown[0]!r}; expected names out of '
-                                 f'{", ".join(SMPL_JOINTS)}')
+            raise ParameterError(
+                f'parameter tf_joints: unknown joint {unknown[0]!r}; expected names out of {", ".join(SMPL_JOINTS)}'
+            )
     if name == 'overrides':
         parse_overrides(value)
 

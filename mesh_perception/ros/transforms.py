@@ -4,6 +4,7 @@ A frame sits at its joint and is turned as the body model turns it: at rest x po
 forward, right-handed. Its parent is the nearest published ancestor, so that `lookup_transform` between two joints of
 one person gives the body's own angles, and the pelvis hangs in the camera's optical frame.
 """
+
 import torch
 
 from mesh_perception.geometry.rotations import matrix_to_quaternion

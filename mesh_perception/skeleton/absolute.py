@@ -1,4 +1,5 @@
 """Where a relative skeleton stands in the camera's frame."""
+
 from mesh_perception.geometry.absolute import absolute_position
 
 

@@ -1,4 +1,5 @@
 """BlazePose as the skeleton network: 33 image landmarks and 33 metric landmarks for all people at once."""
+
 from dataclasses import dataclass
 
 import torch
@@ -8,20 +9,21 @@ from mesh_perception.geometry.crops import crop_to_image
 from mesh_perception.types import Regions, _Batch
 from mesh_perception.weights.networks import load_network
 
-REGION_SCALE = 1.25   # the crop's side over the diameter of the circle around the whole body (MediaPipe's)
-CENTER, CIRCLE = 33, 34   # auxiliary landmarks: the hips' centre, and a point on the circle around the body, above it
+REGION_SCALE = 1.25  # the crop's side over the diameter of the circle around the whole body (MediaPipe's)
+CENTER, CIRCLE = 33, 34  # auxiliary landmarks: the hips' centre, and a point on the circle around the body, above it
 
 
 @dataclass
 class Landmarks(_Batch):
     """What the network says of N crops."""
-    image: Tensor       # (N, 33, 2) original pixels
-    world: Tensor       # (N, 33, 3) m, relative to the hips' centre, in the axes of the crop's virtual camera
-    rotations: Tensor   # (N, 3, 3) camera frame -> virtual camera's frame
+
+    image: Tensor  # (N, 33, 2) original pixels
+    world: Tensor  # (N, 33, 3) m, relative to the hips' centre, in the axes of the crop's virtual camera
+    rotations: Tensor  # (N, 3, 3) camera frame -> virtual camera's frame
     visibility: Tensor  # (N, 33) in [0, 1]: inside the crop and not hidden
-    presence: Tensor    # (N, 33) in [0, 1]: inside the crop
-    scores: Tensor      # (N,) in [0, 1], that a person is there
-    next: Regions       # where to crop in the next frame, or in a second pass
+    presence: Tensor  # (N, 33) in [0, 1]: inside the crop
+    scores: Tensor  # (N,) in [0, 1], that a person is there
+    next: Regions  # where to crop in the next frame, or in a second pass
 
 
 class BlazePose:
@@ -47,8 +49,15 @@ def decode(landmarks, presence, world, crops, camera):
     logits = values[:, :33, 3:5].sigmoid()
     center, up = image[:, CENTER], image[:, CIRCLE] - image[:, CENTER]
     following = Regions(center, 2 * REGION_SCALE * up.norm(dim=-1), torch.atan2(up[:, 0], -up[:, 1]))
-    return Landmarks(image=image[:, :33], world=world.reshape(n, 39, 3)[:, :33], rotations=crops.rotations,
-                     visibility=logits[..., 0], presence=logits[..., 1], scores=presence.reshape(n), next=following)
+    return Landmarks(
+        image=image[:, :33],
+        world=world.reshape(n, 39, 3)[:, :33],
+        rotations=crops.rotations,
+        visibility=logits[..., 0],
+        presence=logits[..., 1],
+        scores=presence.reshape(n),
+        next=following,
+    )
 
 
 def regions_of_detections(detections, minimum=0.2):
@@ -63,9 +72,11 @@ def regions_of_detections(detections, minimum=0.2):
     spine = shoulders - hips
     reach = ((points - hips[:, None]).norm(dim=-1) * seen).amax(1)
     radius = torch.maximum(reach, 1.4 * spine.norm(dim=-1))
-    return Regions(torch.where(torso[:, None], hips, (low + high) / 2),
-                   REGION_SCALE * torch.where(torso, 2 * radius, (high - low).amax(1)),
-                   torch.where(torso, torch.atan2(spine[:, 0], -spine[:, 1]), torch.zeros_like(radius)))
+    return Regions(
+        torch.where(torso[:, None], hips, (low + high) / 2),
+        REGION_SCALE * torch.where(torso, 2 * radius, (high - low).amax(1)),
+        torch.where(torso, torch.atan2(spine[:, 0], -spine[:, 1]), torch.zeros_like(radius)),
+    )
 
 
 # Where a COCO keypoint and a landmark name the same thing.
@@ -95,4 +106,5 @@ def keep_better(first, second, detections, threshold):
         if isinstance(a, _Batch):
             return type(a)(**{name: select(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__})
         return torch.where(take.reshape(-1, *[1] * (a.dim() - 1)), b, a)
+
     return select(first, second)

@@ -1,5 +1,5 @@
 """What landmarks of hands, feet and face tell about twists and leaf joints, beside what the joints tell."""
-import torch
+
 import torch.nn.functional as F
 
 from mesh_perception.inverse_kinematics.hints import hand_direction, hints_from_joints
@@ -8,9 +8,15 @@ from mesh_perception.joints import BLAZEPOSE_LANDMARKS, SMPL_JOINTS
 _LANDMARK = {name: i for i, name in enumerate(BLAZEPOSE_LANDMARKS)}
 _JOINT = {name: i for i, name in enumerate(SMPL_JOINTS)}
 # The chain whose certainty a joint's own hint needs.
-_CHAINS = {f'{side}_{joint}': tuple(f'{side}_{part}' for part in chain) for side in ('left', 'right')
-           for joint, chain in {'hip': ('hip', 'knee', 'ankle'), 'knee': ('knee', 'ankle', 'foot_index'),
-                                'shoulder': ('shoulder', 'elbow', 'wrist')}.items()}
+_CHAINS = {
+    f'{side}_{joint}': tuple(f'{side}_{part}' for part in chain)
+    for side in ('left', 'right')
+    for joint, chain in {
+        'hip': ('hip', 'knee', 'ankle'),
+        'knee': ('knee', 'ankle', 'foot_index'),
+        'shoulder': ('shoulder', 'elbow', 'wrist'),
+    }.items()
+}
 
 
 def landmark_hints(landmarks, certain, joints):
@@ -20,6 +26,7 @@ def landmark_hints(landmarks, certain, joints):
     Elbow and knee planes and the lines across hips and shoulders come from the joints; the palm's plane turns the
     forearm and the wrist, the line through the ears the neck, the face the head, heel and toes the foot.
     """
+
     def at(name):
         return landmarks[:, _LANDMARK[name]]
 

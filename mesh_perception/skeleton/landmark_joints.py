@@ -1,4 +1,5 @@
 """From 33 landmarks to SMPL's 24 joints, in metres, in pixels and absolute in the camera's frame."""
+
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -20,6 +21,7 @@ class JointMapping:
     Pixels and metres are two outputs of the network with errors of their own, and depth is the worst of them: each has
     its weights.
     """
+
     image: Tensor  # (24, 33) for pixels; rows sum to one
     plane: Tensor  # (24, 33) for x and y in metres, across the crop's viewing ray; rows sum to one
     depth: Tensor  # (24, 33) for z along it, relative to the hips' centre
@@ -60,13 +62,21 @@ def skeletons_from_landmarks(landmarks, camera, mapping):
     joints = torch.lerp(joints, on_ray, weights[..., None])
 
     directions, hint_weights = landmark_hints(landmarks.world @ turn, certain, relative)
-    return Skeletons(joints=joints, relative_joints=relative, image_joints=image, confidence=confidence,
-                     features=_features(landmarks, turn, camera, root), hint_directions=directions,
-                     hint_weights=hint_weights, scores=landmarks.scores)
+    return Skeletons(
+        joints=joints,
+        relative_joints=relative,
+        image_joints=image,
+        confidence=confidence,
+        features=_features(landmarks, turn, camera, root),
+        hint_directions=directions,
+        hint_weights=hint_weights,
+        scores=landmarks.scores,
+    )
 
 
 def _features(landmarks, turn, camera, root):
     """What is known of each person (N, 234): landmarks in metres and on the image plane, certainties, root."""
     plane = camera.unproject(landmarks.image)
-    return torch.cat([(landmarks.world @ turn).flatten(1), plane.flatten(1), landmarks.visibility,
-                      landmarks.presence, root], 1)
+    return torch.cat(
+        [(landmarks.world @ turn).flatten(1), plane.flatten(1), landmarks.visibility, landmarks.presence, root], 1
+    )

@@ -1,4 +1,5 @@
 """How far apart people are in the image and in the room, and the best one-to-one assignment."""
+
 import torch
 from scipy.optimize import linear_sum_assignment
 

@@ -2,6 +2,7 @@
 
 Bookkeeping for at most a few dozen people on the CPU; everything heavy stays with the stages.
 """
+
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,6 +15,7 @@ from mesh_perception.types import Detections, Regions, _Batch
 
 class State(IntEnum):
     """A track's state; the values are those of SmplPerson.msg."""
+
     TENTATIVE = 0
     CONFIRMED = 1
 
@@ -21,22 +23,24 @@ class State(IntEnum):
 @dataclass
 class Tracks(_Batch):
     """What is remembered of T people."""
-    ids: Tensor         # (T,) int64
-    landmarks: Tensor   # (T, 33, 2) px when last seen
-    boxes: Tensor       # (T, 4) px
-    roots: Tensor       # (T, 3) m, camera frame
-    next: Regions       # where to look for them
-    frames: Tensor      # (T,) int64, frames in which they were seen
+
+    ids: Tensor  # (T,) int64
+    landmarks: Tensor  # (T, 33, 2) px when last seen
+    boxes: Tensor  # (T, 4) px
+    roots: Tensor  # (T, 3) m, camera frame
+    next: Regions  # where to look for them
+    frames: Tensor  # (T,) int64, frames in which they were seen
     unconfirmed: Tensor  # (T,) int64, detections in a row that did not see them
-    seen: Tensor        # (T,) float64, stamp when last seen, s
+    seen: Tensor  # (T,) float64, stamp when last seen, s
 
 
 @dataclass
 class Candidates(_Batch):
     """Where to look in this frame: the followed people first, then the new ones."""
+
     regions: Regions
     detections: Detections  # what the detector saw there; scores 0 where nothing
-    tracks: Tensor          # (N,) int64, row of the followed person, -1 for a new one
+    tracks: Tensor  # (N,) int64, row of the followed person, -1 for a new one
 
 
 def _no_detections(n):
@@ -44,18 +48,25 @@ def _no_detections(n):
 
 
 def _no_tracks():
-    return Tracks(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 33, 2), torch.zeros(0, 4), torch.zeros(0, 3),
-                  Regions(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0)), torch.zeros(0, dtype=torch.int64),
-                  torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.float64))
+    return Tracks(
+        torch.zeros(0, dtype=torch.int64),
+        torch.zeros(0, 33, 2),
+        torch.zeros(0, 4),
+        torch.zeros(0, 3),
+        Regions(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0)),
+        torch.zeros(0, dtype=torch.int64),
+        torch.zeros(0, dtype=torch.int64),
+        torch.zeros(0, dtype=torch.float64),
+    )
 
 
 class Tracker:
     """Follows people through a video; one per camera."""
 
-    MATCH = 0.15          # keypoint distance over the box's diagonal within which a detection is a followed person
-    RETURN = 0.5          # the same, within which a new person is one that was lost
-    RETURN_METRES = 1.0   # and how far such a person may have gone
-    UNCONFIRMED = 3       # detections in a row without a followed person until it is given up
+    MATCH = 0.15  # keypoint distance over the box's diagonal within which a detection is a followed person
+    RETURN = 0.5  # the same, within which a new person is one that was lost
+    RETURN_METRES = 1.0  # and how far such a person may have gone
+    UNCONFIRMED = 3  # detections in a row without a followed person until it is given up
 
     def __init__(self, config, threshold):
         """config: TrackingConfig; threshold: score under which a crop holds no person."""
@@ -89,8 +100,9 @@ class Tracker:
 
         regions_of: function from Detections to the first Regions of new people. -> Candidates
         """
-        followed = Candidates(self.following.next, _no_detections(len(self.following)),
-                              torch.arange(len(self.following)))
+        followed = Candidates(
+            self.following.next, _no_detections(len(self.following)), torch.arange(len(self.following))
+        )
         if detections is None:
             self.since_detection = (self.since_detection or 0) + 1
             return followed
@@ -104,8 +116,9 @@ class Tracker:
         new = torch.ones(len(detections), dtype=torch.bool)
         new[match[has]] = False
         new = detections[new][: self.config.max_people - len(self.following)]
-        return Candidates.cat([followed, Candidates(regions_of(new), new,
-                                                    torch.full((len(new),), -1, dtype=torch.int64))])
+        return Candidates.cat(
+            [followed, Candidates(regions_of(new), new, torch.full((len(new),), -1, dtype=torch.int64))]
+        )
 
     def valid(self, candidates, landmarks, boxes):
         """Which candidates (N,) hold a person, each person once. landmarks: Landmarks and boxes (N, 4) on the CPU."""
@@ -140,8 +153,16 @@ class Tracker:
         ids = torch.where(old, self.following.ids[safe], -1) if len(self.following) else torch.full((n,), -1)
         frames = torch.where(old, self.following.frames[safe], 0) if len(self.following) else torch.zeros_like(ids)
         unconfirmed = torch.where(old, self.following.unconfirmed[safe], 0) if len(self.following) else frames.clone()
-        current = Tracks(ids, landmarks.image[valid], boxes[valid], roots[valid], landmarks.next[valid],
-                         frames + 1, unconfirmed, torch.full((n,), self.stamp, dtype=torch.float64))
+        current = Tracks(
+            ids,
+            landmarks.image[valid],
+            boxes[valid],
+            roots[valid],
+            landmarks.next[valid],
+            frames + 1,
+            unconfirmed,
+            torch.full((n,), self.stamp, dtype=torch.float64),
+        )
         gone = torch.ones(len(self.following), dtype=torch.bool)
         gone[row[old]] = False
         lost = Tracks.cat([self.lost, self.following[gone]])

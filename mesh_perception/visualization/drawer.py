@@ -1,4 +1,5 @@
 """The best way of drawing meshes that this machine has."""
+
 import logging
 
 from mesh_perception.visualization.egl import RendererUnavailable

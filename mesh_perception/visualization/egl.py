@@ -1,4 +1,5 @@
 """OpenGL without a window."""
+
 _MAX_DEVICES = 16
 
 

@@ -1,4 +1,5 @@
 """Pictures through a real lens: distortion for renderers that know pinholes alone."""
+
 import numpy as np
 import torch
 

@@ -1,4 +1,5 @@
 """Lines and letters on pictures. Everything here draws into the given uint8 RGB picture and returns it."""
+
 import cv2
 import numpy as np
 
@@ -22,7 +23,7 @@ def draw_skeletons(image, joints_2d, confidence, track_ids, names=SMPL_JOINTS, p
     sides = [{'left': LEFT, 'right': RIGHT}.get(name.split('_')[0], MIDDLE) for name in names]
     for joints, sure, color in zip(joints_2d, confidence >= CONFIDENT, track_colors(track_ids).tolist(), strict=True):
         known = (np.abs(joints) < _FARTHEST).all(-1)  # NaN is not
-        points = [tuple(p) for p in np.round(np.where(known[:, None], joints, 0) * 2 ** _SHIFT).astype(int).tolist()]
+        points = [tuple(p) for p in np.round(np.where(known[:, None], joints, 0) * 2**_SHIFT).astype(int).tolist()]
         bones = [(j, p) for j, p in enumerate(parents) if p >= 0 and known[j] and known[p]]
         for joint, parent in bones:  # a dark rim keeps the lines readable on any ground
             if sure[joint] and sure[parent]:
@@ -31,7 +32,7 @@ def draw_skeletons(image, joints_2d, confidence, track_ids, names=SMPL_JOINTS, p
             thickness = 2 * width if sure[joint] and sure[parent] else 1
             cv2.line(image, points[joint], points[parent], sides[joint], thickness, cv2.LINE_AA, _SHIFT)
         for joint in np.nonzero(known & sure)[0]:
-            cv2.circle(image, points[joint], int(2.3 * width * 2 ** _SHIFT), color, -1, cv2.LINE_AA, _SHIFT)
+            cv2.circle(image, points[joint], int(2.3 * width * 2**_SHIFT), color, -1, cv2.LINE_AA, _SHIFT)
     return image
 
 
@@ -55,8 +56,9 @@ def draw_label(image, text, corner, color, anchor=(0, 1)):
     x, y = np.clip(np.round(np.asarray(corner) - np.asarray(anchor) * plate), 0, room).astype(int).tolist()
     cv2.rectangle(image, (x, y), (x + int(plate[0]), y + int(plate[1])), color, -1)
     ink = (0, 0, 0) if np.dot(color, (0.299, 0.587, 0.114)) > 110 else (255, 255, 255)
-    cv2.putText(image, text, (x + pad, y + height + pad), cv2.FONT_HERSHEY_SIMPLEX, scale, ink, line_width(image),
-                cv2.LINE_AA)
+    cv2.putText(
+        image, text, (x + pad, y + height + pad), cv2.FONT_HERSHEY_SIMPLEX, scale, ink, line_width(image), cv2.LINE_AA
+    )
     return image
 
 

@@ -1,4 +1,5 @@
 """What can be drawn, checked once for every way of drawing it."""
+
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,11 +14,12 @@ _BEHIND = np.float32(-1)
 @dataclass
 class Mesh:
     """N bodies of one topology."""
-    vertices: np.ndarray        # (N, V, 3) m, camera frame
-    faces: np.ndarray           # (F, 3)
-    colors: np.ndarray          # (3,), (N, 3) or (N, V, 3); uint8, or floating point in [0, 1]
+
+    vertices: np.ndarray  # (N, V, 3) m, camera frame
+    faces: np.ndarray  # (F, 3)
+    colors: np.ndarray  # (3,), (N, 3) or (N, V, 3); uint8, or floating point in [0, 1]
     normals: np.ndarray = None  # (N, V, 3) unit; computed if absent
-    two_sided: bool = True      # False: faces are wound counter-clockwise seen from outside, the inside is not drawn
+    two_sided: bool = True  # False: faces are wound counter-clockwise seen from outside, the inside is not drawn
 
     def checked(self):
         """The same as arrays; a person whose vertices are not all finite is put behind the camera, which keeps the
@@ -34,14 +36,20 @@ class Mesh:
         normals = None if self.normals is None else np.asarray(self.normals, dtype=np.float32)
         if normals is not None and normals.shape != vertices.shape:
             raise ValueError(f'normals: expected {vertices.shape} like the vertices, got {normals.shape}')
-        return replace(self, vertices=vertices, faces=faces, normals=normals,
-                       colors=_person_or_vertex_colors(np.asarray(self.colors), *vertices.shape[:2]))
+        return replace(
+            self,
+            vertices=vertices,
+            faces=faces,
+            normals=normals,
+            colors=_person_or_vertex_colors(np.asarray(self.colors), *vertices.shape[:2]),
+        )
 
 
 class Rendering(NamedTuple):
     """A picture with its geometry."""
-    rgb: np.ndarray     # (H, W, 3) uint8, antialiased
-    depth: np.ndarray   # (H, W) float32, z in metres at each pixel's centre, inf where nothing was drawn
+
+    rgb: np.ndarray  # (H, W, 3) uint8, antialiased
+    depth: np.ndarray  # (H, W) float32, z in metres at each pixel's centre, inf where nothing was drawn
     person: np.ndarray  # (H, W) int32, index of the person (counted through the meshes in order), -1 for none
 
 

@@ -1,4 +1,5 @@
 """What was found, drawn over the image it was found in."""
+
 import numpy as np
 
 from mesh_perception.visualization.drawer import open_drawer
@@ -46,8 +47,10 @@ class Overlay:
         """
         image = np.asarray(image)
         if image.shape != (camera.height, camera.width, 3) or image.dtype != np.uint8:
-            raise ValueError(f'image: expected uint8 {(camera.height, camera.width, 3)} as the camera says, '
-                             f'got {image.dtype} {image.shape}')
+            raise ValueError(
+                f'image: expected uint8 {(camera.height, camera.width, 3)} as the camera says, '
+                f'got {image.dtype} {image.shape}'
+            )
         vertices = _as_vertices(people, vertices)
         if self.mesh and len(people):
             picture = self._meshes(bend_vertices(vertices, camera), camera.k, people, image, self.opacity)
@@ -58,8 +61,9 @@ class Overlay:
         if self.box:
             draw_boxes(picture, boxes, ids)
         if self.skeleton:
-            draw_skeletons(picture, people.joints_2d.numpy()[far_to_near],
-                           people.joint_confidence.numpy()[far_to_near], ids)
+            draw_skeletons(
+                picture, people.joints_2d.numpy()[far_to_near], people.joint_confidence.numpy()[far_to_near], ids
+            )
         if self.label:
             names = [f'#{i}' for i in people.track_ids.tolist()] if names is None else names
             _labels(picture, boxes, ids, [names[i] for i in far_to_near], _distances(people)[far_to_near])
@@ -78,8 +82,9 @@ class Overlay:
         """The scene from above and from the side: two (size, size, 3) uint8 RGB. Meshes, or skeletons without them."""
         vertices = _as_vertices(people, vertices)
         draw_meshes = self._meshes if self.mesh and len(people) else None
-        return tuple(view(camera, people, vertices, size, draw_meshes, reach, self.label)
-                     for view in (top_view, side_view))
+        return tuple(
+            view(camera, people, vertices, size, draw_meshes, reach, self.label) for view in (top_view, side_view)
+        )
 
     def _meshes(self, vertices, k, people, background, opacity=1.0, **options):
         height, width = background.shape[:2]
@@ -89,8 +94,9 @@ class Overlay:
         faces = self._faces
         if isinstance(self._drawer, Painter):
             vertices, faces = vertices[:, self._light_vertices], self._light_faces
-        return self._drawer.render(vertices, faces, k, track_colors(people.track_ids), background, two_sided=False,
-                                   opacity=opacity, **options)
+        return self._drawer.render(
+            vertices, faces, k, track_colors(people.track_ids), background, two_sided=False, opacity=opacity, **options
+        )
 
 
 def draw_overlay(image, camera, people, vertices, body, **switches):

@@ -1,5 +1,6 @@
 """Drawing without OpenGL: triangles painted from far to near with OpenCV. Coarser and slower than the renderer, with
 mistakes where surfaces cross; meant for light meshes of a few thousand triangles."""
+
 import cv2
 import numpy as np
 
@@ -28,8 +29,19 @@ class Painter:
         """Changes the pictures' size (pixels)."""
         self.width, self.height = int(width), int(height)
 
-    def render(self, vertices, faces, k, colors, background=None, two_sided=True, opacity=1.0, ambient=AMBIENT,
-               light=LIGHT, near=NEAR):
+    def render(
+        self,
+        vertices,
+        faces,
+        k,
+        colors,
+        background=None,
+        two_sided=True,
+        opacity=1.0,
+        ambient=AMBIENT,
+        light=LIGHT,
+        near=NEAR,
+    ):
         """Draws N bodies of one topology; arguments, result and errors as Renderer.render. Triangles that reach behind
         the near plane are left out."""
         k, light = check_intrinsics(k), unit(light)
@@ -64,4 +76,4 @@ class Painter:
         side = np.sign(facing[keep])
         diffuse = 0.75 * np.maximum(side * (normals[keep] @ light), 0) + 0.25 * np.abs(facing[keep])
         shades = colors[keep].mean(1) * (ambient + (1 - ambient) * diffuse)[:, None]
-        return np.round(pixels * 2 ** _SHIFT).astype(np.int32), shades.tolist()
+        return np.round(pixels * 2**_SHIFT).astype(np.int32), shades.tolist()

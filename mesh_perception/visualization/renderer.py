@@ -7,6 +7,7 @@ the vertices first: see `lens.bend_vertices`.
 
 A renderer belongs to the thread that made it (an OpenGL context does): create it where it is used.
 """
+
 import threading
 
 import numpy as np
@@ -93,8 +94,9 @@ class Renderer:
         mesh = Mesh(vertices, faces, colors, None, two_sided)
         return self.render_scene([mesh], k, background, buffers=True, **options)
 
-    def render_scene(self, meshes, k, background=None, opacity=1.0, ambient=AMBIENT, light=LIGHT, near=NEAR,
-                     buffers=False):
+    def render_scene(
+        self, meshes, k, background=None, opacity=1.0, ambient=AMBIENT, light=LIGHT, near=NEAR, buffers=False
+    ):
         """Draws any number of meshes of different topologies together.
 
         Args: meshes: sequence of Mesh; k, background: as in `render`; opacity of the nearest surface over the
@@ -183,8 +185,11 @@ class Renderer:
         """The window's depth (inf where empty) and person index (-1 where empty), sampled at each pixel's centre."""
         if self._geometry is None:
             size = self._capacity
-            parts = [self._context.renderbuffer(size, 1, dtype='f4'), self._context.renderbuffer(size, 1, dtype='i4'),
-                     self._context.depth_renderbuffer(size)]
+            parts = [
+                self._context.renderbuffer(size, 1, dtype='f4'),
+                self._context.renderbuffer(size, 1, dtype='i4'),
+                self._context.depth_renderbuffer(size),
+            ]
             self._geometry = self._context.framebuffer(parts[:2], parts[2])
             self._targets += [self._geometry, *parts]
         self._begin(self._geometry, self._buffers, k, near, window)
@@ -197,18 +202,22 @@ class Renderer:
             first += mesh.people
         columns, rows = window[2:]
         depth, person = (
-            np.frombuffer(self._geometry.read(viewport=(0, 0, columns, rows), components=1, attachment=i, alignment=1,
-                                              dtype=kind), dtype).reshape(rows, columns)
-            for i, (kind, dtype) in enumerate((('f4', np.float32), ('i4', np.int32))))
+            np.frombuffer(
+                self._geometry.read(
+                    viewport=(0, 0, columns, rows), components=1, attachment=i, alignment=1, dtype=kind
+                ),
+                dtype,
+            ).reshape(rows, columns)
+            for i, (kind, dtype) in enumerate((('f4', np.float32), ('i4', np.int32)))
+        )
         return np.where(person > 0, depth, np.float32(np.inf)), person - 1
 
     def _begin(self, target, program, k, near, window):
         """Clears the target and makes its first (columns, rows) pixels the picture's window."""
         left, top, columns, rows = window
-        projection = np.array([
-            2 / columns * (k[0] + (0.5 - left) * k[2]) - k[2],
-            2 / rows * (k[1] + (0.5 - top) * k[2]) - k[2],
-            k[2]])
+        projection = np.array(
+            [2 / columns * (k[0] + (0.5 - left) * k[2]) - k[2], 2 / rows * (k[1] + (0.5 - top) * k[2]) - k[2], k[2]]
+        )
         program['projection'].write(projection.T.astype('f4').tobytes())
         program['near'] = near
         target.use()
@@ -239,7 +248,8 @@ class _Uploaded:
         colors = context.buffer(rgba)
         index = context.buffer(indices)
         self.shaded = context.vertex_array(
-            shaded, [(positions, '3f', 'position'), (normals, '3f', 'normal'), (colors, '4f1', 'color')], index)
+            shaded, [(positions, '3f', 'position'), (normals, '3f', 'normal'), (colors, '4f1', 'color')], index
+        )
         self.buffers = context.vertex_array(geometry, [(positions, '3f', 'position')], index)
         self._parts = [self.shaded, self.buffers, positions, normals, colors, index]
 

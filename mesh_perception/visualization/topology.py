@@ -1,4 +1,5 @@
 """What depends on a mesh's faces alone, computed once and kept: index buffers and smooth normals."""
+
 import numpy as np
 
 
@@ -41,7 +42,8 @@ class Topology:
             area = second[after] * third[last] - second[last] * third[after]
             for person in range(people):
                 normals[person, :, axis] = np.bincount(
-                    corner_index, np.tile(area[person], 3), minlength=self.vertex_count)
+                    corner_index, np.tile(area[person], 3), minlength=self.vertex_count
+                )
         length = np.sqrt(np.einsum('nvk,nvk->nv', normals, normals))
         normals /= np.maximum(length, np.float32(1e-20))[..., None]
         return normals
@@ -59,5 +61,5 @@ class TopologyCache:
             if item.matches(faces, vertex_count):
                 return item
         item = Topology(faces, vertex_count)
-        self._items = [item, *self._items[:self._size - 1]]
+        self._items = [item, *self._items[: self._size - 1]]
         return item

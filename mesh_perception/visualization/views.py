@@ -1,4 +1,5 @@
 """The scene from above and from the side, to scale, with the camera and a grid of metres."""
+
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,7 @@ _STEP = 2  # m; a fitted reach grows in such steps, so that a video's views seld
 @dataclass
 class _View:
     """A square picture of `size` px that shows `reach` metres; `turn` is the rotation camera -> view frame."""
+
     turn: np.ndarray
     size: int
     reach: float
@@ -62,8 +64,10 @@ def side_view(camera, people, vertices, size, draw_meshes=None, reach=None, labe
 def compose(picture, top, side):
     """The picture with both views in a column to its right: (H, W + H // 2, 3) uint8 RGB."""
     height = picture.shape[0]
-    column = [cv2.resize(view, (height // 2, rows), interpolation=cv2.INTER_AREA)
-              for view, rows in ((top, height // 2), (side, height - height // 2))]
+    column = [
+        cv2.resize(view, (height // 2, rows), interpolation=cv2.INTER_AREA)
+        for view, rows in ((top, height // 2), (side, height - height // 2))
+    ]
     return np.hstack([picture, np.vstack(column)])
 
 
@@ -87,8 +91,9 @@ def _draw(view, name, camera, people, vertices, draw_meshes, label):
     if not label:
         return picture
     heads = view.pixels(people.joints[:, 15].numpy())
-    for head, track_id, color in zip(heads, people.track_ids.tolist(), track_colors(people.track_ids).tolist(),
-                                     strict=True):
+    for head, track_id, color in zip(
+        heads, people.track_ids.tolist(), track_colors(people.track_ids).tolist(), strict=True
+    ):
         if (np.abs(head - view.size / 2) < view.size / 2).all():
             draw_label(picture, f'#{track_id}', head - (0, 0.04 * view.size), color, (0.5, 1))
     return picture
@@ -118,8 +123,16 @@ def _ground(view, name, camera):
         x, y = view.pixels(forward * metres).astype(int).tolist()
         cv2.putText(picture, f'{metres}', (x + 3, y - 3), cv2.FONT_HERSHEY_SIMPLEX, scale, _INK, 1, cv2.LINE_AA)
     text = f'{name}, grid {step} m'
-    cv2.putText(picture, text, (int(0.02 * view.size), int(0.045 * view.size)), cv2.FONT_HERSHEY_SIMPLEX, 1.2 * scale,
-                _INK, line_width(picture), cv2.LINE_AA)
+    cv2.putText(
+        picture,
+        text,
+        (int(0.02 * view.size), int(0.045 * view.size)),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        1.2 * scale,
+        _INK,
+        line_width(picture),
+        cv2.LINE_AA,
+    )
     return picture
 
 

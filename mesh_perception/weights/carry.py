@@ -1,4 +1,5 @@
 """Carries the files to a machine without network or npm, as a folder or a .tar file; what arrives is not trusted."""
+
 import os
 import shutil
 import tarfile

@@ -1,4 +1,5 @@
 """`mesh-perception weights {list,fetch,export,import}`."""
+
 import json
 
 from mesh_perception.weights import carry, fetch, store
@@ -35,17 +36,31 @@ def _add_names(command):
 
 
 def _list(arguments) -> int:
-    rows = [{'name': entry.name, 'state': store.state(entry), 'size': entry.size, 'licence': entry.licence,
-             'package': entry.package, 'version': entry.version, 'ecosystem': entry.ecosystem, 'use': entry.use,
-             'sha256': entry.sha256, 'path': str(store.location(entry))} for entry in store.select()]
+    rows = [
+        {
+            'name': entry.name,
+            'state': store.state(entry),
+            'size': entry.size,
+            'licence': entry.licence,
+            'package': entry.package,
+            'version': entry.version,
+            'ecosystem': entry.ecosystem,
+            'use': entry.use,
+            'sha256': entry.sha256,
+            'path': str(store.location(entry)),
+        }
+        for entry in store.select()
+    ]
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return 0
     print(f'cache: {store.cache_directory()}')
     width = max(len(row['name']) for row in rows)
     for row in rows:
-        print(f'{row["name"]:{width}}  {row["state"]:8} {row["size"] / 1e6:6.2f} MB  {row["licence"]:12}  '
-              f'{row["use"]}  [{row["package"]} {row["version"]}, {row["ecosystem"]}]')
+        print(
+            f'{row["name"]:{width}}  {row["state"]:8} {row["size"] / 1e6:6.2f} MB  {row["licence"]:12}  '
+            f'{row["use"]}  [{row["package"]} {row["version"]}, {row["ecosystem"]}]'
+        )
     return 0
 
 

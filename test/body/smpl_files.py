@@ -1,4 +1,5 @@
 """Makes small SMPL files in the true formats: what Python 2 with chumpy wrote, and what newer tools write."""
+
 import io
 import os
 import pickle
@@ -16,14 +17,15 @@ from mesh_perception.joints import SMPL_PARENTS
 # Classes with chumpy's names and its pickled attributes; chumpy itself is not installed, nor needed.
 FAKE_CHUMPY = {
     '__init__.py': '',
-    'ch.py': '''
+    'ch.py': """
 class Ch(object):
     def __init__(self, **state):
         self.__dict__.update(state, _dirty_vars=set(['x']), _itr=None, _depends_on_deps={'r': {'deps': 'x'}})
     def __getstate__(self):
         return dict(self.__dict__)
-''',
-    'reordering.py': 'from chumpy.ch import Ch\nclass Select(Ch):\n    pass\n'}
+""",
+    'reordering.py': 'from chumpy.ch import Ch\nclass Select(Ch):\n    pass\n',
+}
 
 
 def body_arrays(vertices=40, seed=0, betas=10):
@@ -31,18 +33,21 @@ def body_arrays(vertices=40, seed=0, betas=10):
     rng = np.random.default_rng(seed)
     weights = rng.random((vertices, 24)) * (rng.random((vertices, 24)) < 0.2) + 1e-3
     regressor = rng.random((24, vertices)) * (rng.random((24, vertices)) < 0.3) + 1e-4 * np.eye(24, vertices)
-    parents = np.array(SMPL_PARENTS) % 2 ** 32
+    parents = np.array(SMPL_PARENTS) % 2**32
     return {
-        'v_template': rng.normal(size=(vertices, 3)), 'shapedirs': rng.normal(size=(vertices, 3, betas)) * 0.1,
+        'v_template': rng.normal(size=(vertices, 3)),
+        'shapedirs': rng.normal(size=(vertices, 3, betas)) * 0.1,
         'posedirs': rng.normal(size=(vertices, 3, 207)) * 0.01,
         'J_regressor': regressor / regressor.sum(1, keepdims=True),
         'weights': weights / weights.sum(1, keepdims=True),
         'f': rng.integers(0, vertices, (60, 3)).astype(np.uint32),
-        'kintree_table': np.stack([parents, np.arange(24)]).astype(np.uint32)}
+        'kintree_table': np.stack([parents, np.arange(24)]).astype(np.uint32),
+    }
 
 
 class Python2Pickler(pickle._Pickler):
     """Writes byte strings and text as Python 2 did: raw, without telling one from the other."""
+
     dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_string(self, value):

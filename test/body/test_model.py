@@ -118,27 +118,32 @@ def first(value):
         array = array.astype(np.float64)
         array.flat[0] = value
         return array
+
     return change
 
 
-@pytest.mark.parametrize('name, change, message', [
-    ('v_template', lambda a: a[:, :2], r'v_template is float64 \(40, 2\), expected'),
-    ('v_template', first(np.nan), 'v_template holds values that are not finite'),
-    ('v_template', lambda a: a.astype('U5'), 'v_template'),
-    ('shapedirs', lambda a: a[:-1], 'shapedirs is'),
-    ('posedirs', lambda a: a[..., :93], 'posedirs is'),
-    ('posedirs', first(np.inf), 'posedirs holds'),
-    ('weights', lambda a: a * 1.1, 'weights: rows must sum to 1'),
-    ('weights', lambda a: np.concatenate([a[:, :1] - 0.5, a[:, 1:2] + 0.5, a[:, 2:]], 1), 'weights has negative'),
-    ('J_regressor', lambda a: a * 0.5, 'J_regressor: rows must sum to 1'),
-    ('J_regressor', lambda a: a[:, :-1], 'J_regressor is'),
-    ('f', first(40), 'f must hold vertex numbers from 0 to 39'),
-    ('f', first(-1), 'f must hold'),
-    ('f', first(0.5), 'f must hold'),
-    ('f', lambda a: a[:0], 'f is'),
-    ('kintree_table', lambda a: a[:, ::-1], "not SMPL's kinematic tree"),
-    ('kintree_table', lambda a: np.zeros((2, 55), np.int64), r'55 joints \(SMPL-X\).*24 expected.*smplx'),
-    ('kintree_table', lambda a: np.zeros((2, 52), np.int64), r'52 joints \(SMPL-H\)')])
+@pytest.mark.parametrize(
+    'name, change, message',
+    [
+        ('v_template', lambda a: a[:, :2], r'v_template is float64 \(40, 2\), expected'),
+        ('v_template', first(np.nan), 'v_template holds values that are not finite'),
+        ('v_template', lambda a: a.astype('U5'), 'v_template'),
+        ('shapedirs', lambda a: a[:-1], 'shapedirs is'),
+        ('posedirs', lambda a: a[..., :93], 'posedirs is'),
+        ('posedirs', first(np.inf), 'posedirs holds'),
+        ('weights', lambda a: a * 1.1, 'weights: rows must sum to 1'),
+        ('weights', lambda a: np.concatenate([a[:, :1] - 0.5, a[:, 1:2] + 0.5, a[:, 2:]], 1), 'weights has negative'),
+        ('J_regressor', lambda a: a * 0.5, 'J_regressor: rows must sum to 1'),
+        ('J_regressor', lambda a: a[:, :-1], 'J_regressor is'),
+        ('f', first(40), 'f must hold vertex numbers from 0 to 39'),
+        ('f', first(-1), 'f must hold'),
+        ('f', first(0.5), 'f must hold'),
+        ('f', lambda a: a[:0], 'f is'),
+        ('kintree_table', lambda a: a[:, ::-1], "not SMPL's kinematic tree"),
+        ('kintree_table', lambda a: np.zeros((2, 55), np.int64), r'55 joints \(SMPL-X\).*24 expected.*smplx'),
+        ('kintree_table', lambda a: np.zeros((2, 52), np.int64), r'52 joints \(SMPL-H\)'),
+    ],
+)
 def test_refuses_what_is_not_an_smpl_body(tmp_path, name, change, message):
     path = tmp_path / 'body.npz'
     np.savez(path, **broken(name, change))

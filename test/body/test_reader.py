@@ -90,6 +90,7 @@ def hostile(marker):
     import functools
     import shutil
     import subprocess
+
     command = f'touch {marker}'
     return {
         'os.system': Calls(os.system, command),
@@ -100,7 +101,8 @@ def hostile(marker):
         'nested': {'inner': [Calls(tuple, [Calls(os.system, command)])]},
         'numpy': Calls(np.load, str(marker)),
         'rmtree': Calls(shutil.rmtree, str(marker.parent / 'x')),
-        'class': Path(marker)}
+        'class': Path(marker),
+    }
 
 
 @pytest.mark.parametrize('kind', list(hostile(Path('x'))))
@@ -130,16 +132,29 @@ def test_names_the_class_it_refuses(tmp_path):
         read_body_file(tmp_path / 'body.pkl')
 
 
-@pytest.mark.parametrize('program', [
-    b'cos\nsystem\n(S"touch ran"\ntR.',                                     # the classic
-    b'(S"touch ran"\nios\nsystem\n.',                                       # INST
-    b'cnumpy.core.multiarray\n_reconstruct\n}S"__code__"\nI1\nsb.',         # state on a class of ours
-    b'cnumpy.core.multiarray\n_reconstruct\nN}S"__defaults__"\nI1\ns\x86b.',
-    b'\x80\x04\x8c\x06chumpy\x8c\x09ch.os.sys\x93.',                        # a dotted name inside an admitted module
-    b'ccopy_reg\n_reconstructor\n(c__builtin__\nobject\nc__builtin__\nobject\nNtR.',
-    b'ccopy_reg\n_reconstructor\n(I1\nI2\nNtR.',
-    b'\x80\x02r\xff\xff\xff\x7f.', b'\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x00N.',  # a huge memo, a huge frame
-    b'\x82\x01.', b'Pname\n.', b'\x80\x05\x97.', b'', b'.', b'N.', b'not a pickle', b'\x80\x02}(K', b'(' * 100000])
+@pytest.mark.parametrize(
+    'program',
+    [
+        b'cos\nsystem\n(S"touch ran"\ntR.',  # the classic
+        b'(S"touch ran"\nios\nsystem\n.',  # INST
+        b'cnumpy.core.multiarray\n_reconstruct\n}S"__code__"\nI1\nsb.',  # state on a class of ours
+        b'cnumpy.core.multiarray\n_reconstruct\nN}S"__defaults__"\nI1\ns\x86b.',
+        b'\x80\x04\x8c\x06chumpy\x8c\x09ch.os.sys\x93.',  # a dotted name inside an admitted module
+        b'ccopy_reg\n_reconstructor\n(c__builtin__\nobject\nc__builtin__\nobject\nNtR.',
+        b'ccopy_reg\n_reconstructor\n(I1\nI2\nNtR.',
+        b'\x80\x02r\xff\xff\xff\x7f.',
+        b'\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x00N.',  # a huge memo, a huge frame
+        b'\x82\x01.',
+        b'Pname\n.',
+        b'\x80\x05\x97.',
+        b'',
+        b'.',
+        b'N.',
+        b'not a pickle',
+        b'\x80\x02}(K',
+        b'(' * 100000,
+    ],
+)
 def test_refuses_crafted_programs_in_one_line(tmp_path, program):
     path = tmp_path / 'body.pkl'
     path.write_bytes(program)
@@ -148,9 +163,17 @@ def test_refuses_crafted_programs_in_one_line(tmp_path, program):
     assert str(path) in str(caught.value) and '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('damage', [
-    {'indices': np.array([10 ** 6])}, {'indptr': np.array([0, 5, 2])}, {'indices': np.array([-1])},
-    {'_shape': (10 ** 6, 10 ** 6)}, {'data': 'text'}, {'indptr': np.array([])}])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        {'indices': np.array([10**6])},
+        {'indptr': np.array([0, 5, 2])},
+        {'indices': np.array([-1])},
+        {'_shape': (10**6, 10**6)},
+        {'data': 'text'},
+        {'indptr': np.array([])},
+    ],
+)
 def test_refuses_damaged_sparse_matrices(tmp_path, damage):
     matrix = scipy.sparse.csc_matrix(np.eye(3))
     matrix.__dict__.update(damage)
@@ -169,7 +192,7 @@ def test_refuses_truncated_files(tmp_path, share, suffix):
         np.savez(whole, **body_arrays())
     data = whole.read_bytes()
     path = tmp_path / f'cut{suffix}'
-    path.write_bytes(data[:int(len(data) * share)])
+    path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(BodyFileError, match='cut'):
         read_body_file(path)
 

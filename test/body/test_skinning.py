@@ -37,14 +37,20 @@ def test_agrees_with_smplx(pose_blend_shapes):
         body = with_pose_blend_shapes(body)
     posedirs = body.posedirs if pose_blend_shapes else torch.zeros(len(body.v_template), 3, 207, dtype=torch.float64)
     data = SimpleNamespace(
-        v_template=body.v_template.numpy(), shapedirs=body.shapedirs.numpy(), posedirs=posedirs.numpy(),
-        J_regressor=body.regressor.numpy(), weights=body.weights.numpy(), f=body.faces.numpy(),
-        kintree_table=np.stack([np.array(SMPL_PARENTS) % 2 ** 32, np.arange(24)]))
+        v_template=body.v_template.numpy(),
+        shapedirs=body.shapedirs.numpy(),
+        posedirs=posedirs.numpy(),
+        J_regressor=body.regressor.numpy(),
+        weights=body.weights.numpy(),
+        f=body.faces.numpy(),
+        kintree_table=np.stack([np.array(SMPL_PARENTS) % 2**32, np.arange(24)]),
+    )
     count = 5
     reference = smplx.SMPL('', data_struct=data, batch_size=count, dtype=torch.float64)
     rotations, betas, translation = random_parameters(count)
-    expected = reference(betas=betas, body_pose=rotations[:, 1:], global_orient=rotations[:, :1], transl=translation,
-                         pose2rot=False)
+    expected = reference(
+        betas=betas, body_pose=rotations[:, 1:], global_orient=rotations[:, :1], transl=translation, pose2rot=False
+    )
     meshes = skin(body, rotations, betas, translation)
     assert (meshes.vertices - expected.vertices).abs().max() < 1e-9
     assert (meshes.joints - expected.joints[:, :24]).abs().max() < 1e-9

@@ -21,5 +21,8 @@ def read_frames(camera):
 @pytest.fixture(scope='session')
 def footage():
     """{(camera, frame): image}"""
-    return {(camera, frame): image for camera in (1, 2, 3, 4)
-            for frame, image in zip(FRAMES, read_frames(camera), strict=True)}
+    return {
+        (camera, frame): image
+        for camera in (1, 2, 3, 4)
+        for frame, image in zip(FRAMES, read_frames(camera), strict=True)
+    }

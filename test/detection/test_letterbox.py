@@ -6,10 +6,20 @@ import torch
 from mesh_perception.detection.letterbox import check_image, letterbox
 
 
-@pytest.mark.parametrize('height, width, square, shape', [
-    (1920, 1088, False, (512, 320)), (1088, 1920, False, (320, 512)), (480, 640, False, (384, 512)),
-    (20, 32, False, (320, 512)), (1, 700, False, (32, 512)), (700, 1, False, (512, 32)), (1, 1, False, (512, 512)),
-    (1920, 1088, True, (512, 512)), (1, 700, True, (512, 512))])
+@pytest.mark.parametrize(
+    'height, width, square, shape',
+    [
+        (1920, 1088, False, (512, 320)),
+        (1088, 1920, False, (320, 512)),
+        (480, 640, False, (384, 512)),
+        (20, 32, False, (320, 512)),
+        (1, 700, False, (32, 512)),
+        (700, 1, False, (512, 32)),
+        (1, 1, False, (512, 512)),
+        (1920, 1088, True, (512, 512)),
+        (1, 700, True, (512, 512)),
+    ],
+)
 def test_the_input_is_padded_no_further_than_it_must_be(height, width, square, shape):
     box = letterbox(torch.zeros(height, width, 3, dtype=torch.uint8), 512, square, 0)
     assert box.pixels.shape == (1, 3, *shape) and box.pixels.dtype == torch.float32
@@ -30,8 +40,9 @@ def test_shrinking_is_antialiased_and_padding_filled():
 @pytest.mark.parametrize('height, width', [(1920, 1088), (333, 777), (20, 32), (1, 50)])
 def test_positions_come_back_to_the_pixel(height, width):
     box = letterbox(torch.zeros(height, width, 3, dtype=torch.uint8), 256, False, 0)
-    corners = torch.tensor([[0.0, 0.0], [round(width * 256 / max(height, width)) or 1,
-                                         max(1, round(height * 256 / max(height, width)))]])
+    corners = torch.tensor(
+        [[0.0, 0.0], [round(width * 256 / max(height, width)) or 1, max(1, round(height * 256 / max(height, width)))]]
+    )
     expected = torch.tensor([[-0.5, -0.5], [width - 0.5, height - 0.5]])  # the edges of the first and last pixels
     torch.testing.assert_close(box.to_image(corners), expected, rtol=0, atol=1e-3)
 
@@ -46,9 +57,16 @@ def test_a_bright_spot_is_found_where_it_is():
     torch.testing.assert_close(box.to_image(spot), torch.tensor([100.0, 400.0]), rtol=0, atol=0.1)
 
 
-@pytest.mark.parametrize('image', [
-    torch.zeros(10, 10, 3), torch.zeros(10, 10, dtype=torch.uint8), torch.zeros(3, 10, 10, dtype=torch.uint8),
-    torch.zeros(0, 10, 3, dtype=torch.uint8), np.zeros((10, 10, 4), np.uint8)])
+@pytest.mark.parametrize(
+    'image',
+    [
+        torch.zeros(10, 10, 3),
+        torch.zeros(10, 10, dtype=torch.uint8),
+        torch.zeros(3, 10, 10, dtype=torch.uint8),
+        torch.zeros(0, 10, 3, dtype=torch.uint8),
+        np.zeros((10, 10, 4), np.uint8),
+    ],
+)
 def test_what_is_no_rgb_image_is_refused(image):
     with pytest.raises(ValueError, match=r'image: .* expected uint8 \(height, width, 3\) RGB'):
         check_image(image)

@@ -14,8 +14,9 @@ def person(x, y, height, score, keypoint_score=0.8):
 
 
 def box(x0, y0, x1, y1, score):
-    return Detections(torch.tensor([[x0, y0, x1, y1]], dtype=torch.float32), torch.tensor([score]),
-                      torch.zeros(1, 17, 3))
+    return Detections(
+        torch.tensor([[x0, y0, x1, y1]], dtype=torch.float32), torch.tensor([score]), torch.zeros(1, 17, 3)
+    )
 
 
 def nobody():
@@ -65,8 +66,10 @@ def test_a_part_of_a_person_is_nobody_else():
     assert len(add_missed(person(0, 0, 200, 0.6), box(20, 0, 80, 60, 0.6))) == 1
 
 
-@pytest.mark.parametrize('people, boxes, count', [
-    (nobody(), nobody(), 0), (person(0, 0, 100, 0.5), nobody(), 1), (nobody(), box(0, 0, 9, 9, 0.5), 1)])
+@pytest.mark.parametrize(
+    'people, boxes, count',
+    [(nobody(), nobody(), 0), (person(0, 0, 100, 0.5), nobody(), 1), (nobody(), box(0, 0, 9, 9, 0.5), 1)],
+)
 def test_empty_lists_have_the_right_shapes(people, boxes, count):
     merged = add_missed(drop_copies(people), boxes)
     assert len(merged) == count and shapes(merged) == ((4,), (), (17, 3))

@@ -1,4 +1,5 @@
 """The absolute position against numpy's least squares, exact scenes, noise and degenerate inputs."""
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +16,9 @@ def people(count, joints=24, seed=0, near=1.5, far=10.0):
     generator = np.random.default_rng(seed)
     relative = generator.normal(size=(count, joints, 3)) * (0.25, 0.5, 0.2)
     depth = generator.uniform(near, far, count)
-    position = np.stack([generator.uniform(-0.5, 0.5, count) * depth, generator.uniform(-0.3, 0.3, count) * depth,
-                         depth], -1)
+    position = np.stack(
+        [generator.uniform(-0.5, 0.5, count) * depth, generator.uniform(-0.3, 0.3, count) * depth, depth], -1
+    )
     weights = generator.uniform(0.1, 1, (count, joints))
     return torch.from_numpy(relative), torch.from_numpy(position), torch.from_numpy(weights)
 
@@ -61,7 +63,7 @@ def test_one_pixel_of_noise_gives_what_first_order_propagation_predicts():
     image = see(relative[None], position[None])[0]
     a, _ = system(relative.numpy(), image.numpy(), weights.numpy())
     # A row's residual changes by -w^1/2 (Z + dz) per unit of image noise.
-    depth = (relative[:, 2] + position[2]).numpy().repeat(2) * weights.numpy().repeat(2)**0.5
+    depth = (relative[:, 2] + position[2]).numpy().repeat(2) * weights.numpy().repeat(2) ** 0.5
     response = np.linalg.pinv(a) * depth
     predicted = np.sqrt((response**2).sum(1)) / FOCAL
     count = 20000
@@ -95,10 +97,15 @@ def test_degenerate_people_are_finite_and_in_front(function, dtype):
     relative, position, weights = (value.to(dtype) for value in people(1))
     image = see(relative, position)
     cases = [
-        (relative, image, torch.zeros_like(weights)), (torch.zeros_like(relative), image, weights),
-        (relative, torch.zeros_like(image), weights), (torch.zeros_like(relative), torch.zeros_like(image), weights),
-        (relative[:, :1], image[:, :1], weights[:, :1]), (-relative, image, weights),
-        (relative, -image, weights), (relative - 100, image, weights)]
+        (relative, image, torch.zeros_like(weights)),
+        (torch.zeros_like(relative), image, weights),
+        (relative, torch.zeros_like(image), weights),
+        (torch.zeros_like(relative), torch.zeros_like(image), weights),
+        (relative[:, :1], image[:, :1], weights[:, :1]),
+        (-relative, image, weights),
+        (relative, -image, weights),
+        (relative - 100, image, weights),
+    ]
     for case in cases:
         inputs = [value.clone().requires_grad_() for value in case]
         result = function(*inputs)

@@ -1,4 +1,5 @@
 """Cameras: projection against OpenCV, the way back, CameraInfo and files, and what is refused."""
+
 import math
 from types import SimpleNamespace
 
@@ -19,10 +20,14 @@ LENSES = {
     'plumb_bob_pincushion': ('plumb_bob', (0.25, 0.1, 0.001, -0.0015, 0.05)),
     'rational_8': ('rational_polynomial', (0.4486, -2.5297, 0.00077, -0.00029, 1.456, 0.3264, -2.3522, 1.3864)),
     'rational_wide': ('rational_polynomial', (11.9, 5.4, 0.0005, -0.0003, 0.19, 12.3, 9.5, 1.1)),
-    'rational_12': ('rational_polynomial',
-                    (0.45, -2.5, 0.0008, -0.0003, 1.456, 0.33, -2.35, 1.3864, 0.001, 0.002, -0.001, 0.0005)),
-    'rational_14': ('rational_polynomial',
-                    (0.45, -2.5, 0.0008, -0.0003, 1.456, 0.33, -2.35, 1.3864, 0.001, 0.002, -0.001, 0.0005, 0, 0)),
+    'rational_12': (
+        'rational_polynomial',
+        (0.45, -2.5, 0.0008, -0.0003, 1.456, 0.33, -2.35, 1.3864, 0.001, 0.002, -0.001, 0.0005),
+    ),
+    'rational_14': (
+        'rational_polynomial',
+        (0.45, -2.5, 0.0008, -0.0003, 1.456, 0.33, -2.35, 1.3864, 0.001, 0.002, -0.001, 0.0005, 0, 0),
+    ),
     'equidistant': ('equidistant', (-0.01, 0.02, -0.005, 0.001)),
 }
 each_lens = pytest.mark.parametrize('model, distortion', LENSES.values(), ids=LENSES.keys())
@@ -41,9 +46,15 @@ def points_in_view(count=2000, width=1.6, height=0.9):
 
 def camera_info(**changes):
     values = {
-        'width': 640, 'height': 480, 'k': [500.0, 0, 320, 0, 510, 240, 0, 0, 1], 'd': [-0.2, 0.1, 0, 0, 0],
-        'distortion_model': 'plumb_bob', 'binning_x': 0, 'binning_y': 0,
-        'roi': SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)}
+        'width': 640,
+        'height': 480,
+        'k': [500.0, 0, 320, 0, 510, 240, 0, 0, 1],
+        'd': [-0.2, 0.1, 0, 0, 0],
+        'distortion_model': 'plumb_bob',
+        'binning_x': 0,
+        'binning_y': 0,
+        'roi': SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False),
+    }
     return SimpleNamespace(**{**values, **changes})
 
 
@@ -73,7 +84,8 @@ def test_unprojection_is_the_inverse_and_opencvs(model, distortion):
     else:
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-13)
         expected = cv2.undistortPointsIter(
-            pixels[inner].numpy()[:, None], camera.k, coefficients, np.eye(3), np.eye(3), criteria)
+            pixels[inner].numpy()[:, None], camera.k, coefficients, np.eye(3), np.eye(3), criteria
+        )
     assert np.abs(back[inner].numpy() - expected[:, 0]).max() < 1e-6
 
 
@@ -199,25 +211,29 @@ def test_a_real_camera_info_message_works():
     assert Camera.from_camera_info(message) == Camera.from_camera_info(camera_info())
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'k': [0.0] * 9}, 'uncalibrated camera: K is all zero'),
-    ({'k': [math.nan] * 9}, 'NaN or infinity'),
-    ({'k': [500.0, 0, 320, 0, math.inf, 240, 0, 0, 1]}, 'NaN or infinity'),
-    ({'k': [-500.0, 0, 320, 0, 510, 240, 0, 0, 1]}, 'focal lengths -500 and 510, expected positive'),
-    ({'k': [500.0, 0, 320, 0, 0, 240, 0, 0, 1]}, 'expected positive'),
-    ({'k': [500.0, 0, 320, 0, 510, 240, 0, 0, 0]}, 'expected \\[\\[fx'),
-    ({'k': [500.0] * 8}, '8 numbers, expected 9'),
-    ({'k': 'abc'}, 'camera matrix: expected numbers'),
-    ({'width': 0}, 'camera width: 0'),
-    ({'height': -1}, 'camera height: -1'),
-    ({'distortion_model': 'fov'}, "'fov', expected one of none, plumb_bob"),
-    ({'distortion_model': ''}, "distortion model: ''"),
-    ({'distortion_model': 'none'}, '5 coefficients for none, expected 0'),
-    ({'d': [0.1, 0.2]}, '2 coefficients for plumb_bob, expected 4 or 5'),
-    ({'distortion_model': 'equidistant'}, '5 coefficients for equidistant, expected 4'),
-    ({'distortion_model': 'rational_polynomial', 'd': [0.1] * 14}, 'tilted sensor'),
-    ({'d': [math.nan] * 5}, 'expected finite'),
-    ({'d': [1e300, 0, 0, 0, 0]}, 'below 1e6')])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'k': [0.0] * 9}, 'uncalibrated camera: K is all zero'),
+        ({'k': [math.nan] * 9}, 'NaN or infinity'),
+        ({'k': [500.0, 0, 320, 0, math.inf, 240, 0, 0, 1]}, 'NaN or infinity'),
+        ({'k': [-500.0, 0, 320, 0, 510, 240, 0, 0, 1]}, 'focal lengths -500 and 510, expected positive'),
+        ({'k': [500.0, 0, 320, 0, 0, 240, 0, 0, 1]}, 'expected positive'),
+        ({'k': [500.0, 0, 320, 0, 510, 240, 0, 0, 0]}, 'expected \\[\\[fx'),
+        ({'k': [500.0] * 8}, '8 numbers, expected 9'),
+        ({'k': 'abc'}, 'camera matrix: expected numbers'),
+        ({'width': 0}, 'camera width: 0'),
+        ({'height': -1}, 'camera height: -1'),
+        ({'distortion_model': 'fov'}, "'fov', expected one of none, plumb_bob"),
+        ({'distortion_model': ''}, "distortion model: ''"),
+        ({'distortion_model': 'none'}, '5 coefficients for none, expected 0'),
+        ({'d': [0.1, 0.2]}, '2 coefficients for plumb_bob, expected 4 or 5'),
+        ({'distortion_model': 'equidistant'}, '5 coefficients for equidistant, expected 4'),
+        ({'distortion_model': 'rational_polynomial', 'd': [0.1] * 14}, 'tilted sensor'),
+        ({'d': [math.nan] * 5}, 'expected finite'),
+        ({'d': [1e300, 0, 0, 0, 0]}, 'below 1e6'),
+    ],
+)
 def test_unusable_calibrations_are_refused_in_one_line(changes, message):
     with pytest.raises(CameraError, match=message) as caught:
         Camera.from_camera_info(camera_info(**changes))
@@ -226,25 +242,38 @@ def test_unusable_calibrations_are_refused_in_one_line(changes, message):
 
 def test_calibration_files_are_read(tmp_path):
     path = tmp_path / 'camera.yaml'
-    path.write_text('''image_width: 640
+    path.write_text("""image_width: 640
 image_height: 480
 camera_name: front
 camera_matrix: {rows: 3, cols: 3, data: [500., 0., 320., 0., 510., 240., 0., 0., 1.]}
 distortion_model: plumb_bob
 distortion_coefficients: {rows: 1, cols: 5, data: [-0.2, 0.1, 0., 0., 0.]}
 rectification_matrix: {rows: 3, cols: 3, data: [1., 0., 0., 0., 1., 0., 0., 0., 1.]}
-''')
+""")
     assert Camera.from_yaml(path) == Camera.from_camera_info(camera_info())
 
 
-@pytest.mark.parametrize('content, message', [
-    (None, 'No such file'), ('a: [', 'not readable as YAML'), ('image_width: 640', "no 'image_height'"),
-    ('3', 'layout'), ('', 'layout'), (b'\xff\xfe\x00\x81', 'not readable as YAML'),
-    ('{image_width: 640, image_height: 480, camera_matrix: {data: [0, 0]}, distortion_coefficients: {data: []}}',
-     '2 numbers, expected 9'),
-    ('{image_width: wide, image_height: 480, camera_matrix: {data: [1, 0, 1, 0, 1, 1, 0, 0, 1]}, '
-     'distortion_coefficients: {data: []}}', "camera width: 'wide'"),
-    ('{image_width: 640, image_height: 480, camera_matrix: 3, distortion_coefficients: {data: []}}', 'layout')])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (None, 'No such file'),
+        ('a: [', 'not readable as YAML'),
+        ('image_width: 640', "no 'image_height'"),
+        ('3', 'layout'),
+        ('', 'layout'),
+        (b'\xff\xfe\x00\x81', 'not readable as YAML'),
+        (
+            '{image_width: 640, image_height: 480, camera_matrix: {data: [0, 0]}, distortion_coefficients: {data: []}}',
+            '2 numbers, expected 9',
+        ),
+        (
+            '{image_width: wide, image_height: 480, camera_matrix: {data: [1, 0, 1, 0, 1, 1, 0, 0, 1]}, '
+            'distortion_coefficients: {data: []}}',
+            "camera width: 'wide'",
+        ),
+        ('{image_width: 640, image_height: 480, camera_matrix: 3, distortion_coefficients: {data: []}}', 'layout'),
+    ],
+)
 def test_broken_calibration_files_are_refused_by_name(tmp_path, content, message):
     path = tmp_path / 'camera.yaml'
     if content is not None:

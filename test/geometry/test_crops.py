@@ -1,4 +1,5 @@
 """Crops against OpenCV's remap, their geometry against closed forms, the way back for every distortion model."""
+
 import functools
 
 import cv2
@@ -15,19 +16,28 @@ from mesh_perception.types import Regions
 CAMERAS = {
     'none': Camera.from_intrinsics(640, 480, 500, 510, 325, 236),
     'plumb_bob': Camera.from_intrinsics(
-        640, 480, 500, 510, 325, 236, (-0.28, 0.09, 0.001, -0.0015, -0.01), 'plumb_bob'),
+        640, 480, 500, 510, 325, 236, (-0.28, 0.09, 0.001, -0.0015, -0.01), 'plumb_bob'
+    ),
     'rational_polynomial': Camera.from_intrinsics(
-        640, 480, 300, 304, 325, 236, (11.9, 5.4, 0.0005, -0.0003, 0.19, 12.3, 9.5, 1.1), 'rational_polynomial'),
+        640, 480, 300, 304, 325, 236, (11.9, 5.4, 0.0005, -0.0003, 0.19, 12.3, 9.5, 1.1), 'rational_polynomial'
+    ),
     'thin_prism': Camera.from_intrinsics(
-        640, 480, 480, 482, 325, 236,
+        640,
+        480,
+        480,
+        482,
+        325,
+        236,
         (0.4486, -2.5297, 0.00077, -0.00029, 1.456, 0.3264, -2.3522, 1.3864, 0.001, 0.002, -0.001, 0.0005),
-        'rational_polynomial'),
+        'rational_polynomial',
+    ),
     'equidistant': Camera.from_intrinsics(640, 480, 250, 252, 325, 236, (-0.01, 0.02, -0.005, 0.001), 'equidistant'),
 }
 REGIONS = Regions(
     centers=torch.tensor([[320.0, 240], [120, 90], [560, 400], [300, 420]]),
     sizes=torch.tensor([300.0, 180, 120, 256]),
-    rolls=torch.tensor([0.0, 0.3, -0.6, 0.0]))
+    rolls=torch.tensor([0.0, 0.3, -0.6, 0.0]),
+)
 
 
 def to_double(regions):
@@ -94,8 +104,11 @@ def test_blobs_land_where_the_virtual_camera_projects_them(camera, side):
     positions = np.array([[200.25, 160.5], [400.75, 300.25], [330.0, 200.0], [250.5, 350.125]])
     image = blobs(positions, sigma)
     for position in positions:
-        region = Regions(torch.tensor([[310.0, 250.0]]) if side > 350 else torch.tensor(position)[None].float() + 10,
-                         torch.tensor([side]), torch.tensor([0.2]))
+        region = Regions(
+            torch.tensor([[310.0, 250.0]]) if side > 350 else torch.tensor(position)[None].float() + 10,
+            torch.tensor([side]),
+            torch.tensor([0.2]),
+        )
         crops = crop(image, camera, region)
         expected = image_to_crop(crops.intrinsics, crops.rotations, torch.tensor(position)[None, None].float(), camera)
         u, v = expected[0, 0].tolist()
@@ -114,7 +127,7 @@ def test_a_fine_checkerboard_shrinks_to_grey(cell):
     camera = Camera.from_fov(1920, 1088, 60)
     for side in (256 * 2.5 * cell, 256 * 3.7 * cell):
         region = Regions(torch.tensor([[960.0, 540]]), torch.tensor([side]), torch.zeros(1))
-        shown = crop(image, camera, region).images[0, 0, 128 - 50:128 + 50, 128 - 50:128 + 50]
+        shown = crop(image, camera, region).images[0, 0, 128 - 50 : 128 + 50, 128 - 50 : 128 + 50]
         assert (shown - 0.5).abs().max() < 0.06
 
 
@@ -125,7 +138,7 @@ def test_neighbouring_pyramid_levels_do_not_leak_into_each_other():
     regions = Regions(torch.tensor([[0.0, 240]]).expand(6, 2), sizes, torch.zeros(6))
     images = crop(image, camera, regions).images
     for index, one in enumerate(images):
-        alone = crop(image, camera, regions[index:index + 1]).images[0]
+        alone = crop(image, camera, regions[index : index + 1]).images[0]
         assert (one - alone).abs().max() < 1e-2
         assert one[:, :, :120].max() == 0  # left of the image
         assert one[:, 126:130, 131:134].min() > 0.98
@@ -220,10 +233,14 @@ def test_beyond_the_range_of_the_lens_model_is_black():
     assert crops.images[0, :, 127, 127].min() > 0.99 and crops.images[0, :, 0, 0].max() == 0
 
 
-@pytest.mark.parametrize('image, message', [
-    (torch.zeros(480, 640, 3), 'expected uint8'),
-    (torch.zeros(480, 640, dtype=torch.uint8), 'expected uint8'),
-    (torch.zeros(480, 641, 3, dtype=torch.uint8), 'expected the camera\'s 640x480')])
+@pytest.mark.parametrize(
+    'image, message',
+    [
+        (torch.zeros(480, 640, 3), 'expected uint8'),
+        (torch.zeros(480, 640, dtype=torch.uint8), 'expected uint8'),
+        (torch.zeros(480, 641, 3, dtype=torch.uint8), "expected the camera's 640x480"),
+    ],
+)
 def test_wrong_images_are_refused(image, message):
     with pytest.raises(ValueError, match=message):
         crop(image, CAMERAS['none'], REGIONS)

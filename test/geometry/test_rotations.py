@@ -1,4 +1,5 @@
 """Rotations against scipy and transforms3d, and their values and gradients where the formulas degenerate."""
+
 import math
 
 import numpy as np
@@ -32,9 +33,15 @@ def rotation_vectors():
     """Any, nearly none, nearly half a turn, exactly half a turn about the axes, exactly none."""
     near = 10.0 ** GENERATOR.uniform(-12, -1, (2000, 1))
     half = np.pi * np.concatenate([np.eye(3), -np.eye(3)])
-    return np.concatenate([
-        Rotation.random(5000, GENERATOR).as_rotvec(), units(2000) * near, units(2000) * (np.pi - near), half,
-        np.zeros((1, 3))])
+    return np.concatenate(
+        [
+            Rotation.random(5000, GENERATOR).as_rotvec(),
+            units(2000) * near,
+            units(2000) * (np.pi - near),
+            half,
+            np.zeros((1, 3)),
+        ]
+    )
 
 
 VECTORS = torch.from_numpy(rotation_vectors())
@@ -86,8 +93,12 @@ def test_sixd_holds_the_first_two_columns_and_comes_back():
 
 def test_float32_is_within_a_microradian():
     matrices = MATRICES.float()
-    for back in (axis_angle_to_matrix(matrix_to_axis_angle(matrices)), sixd_to_matrix(matrix_to_6d(matrices)),
-                 quaternion_to_matrix(matrix_to_quaternion(matrices)), project_to_rotation(matrices)):
+    for back in (
+        axis_angle_to_matrix(matrix_to_axis_angle(matrices)),
+        sixd_to_matrix(matrix_to_6d(matrices)),
+        quaternion_to_matrix(matrix_to_quaternion(matrices)),
+        project_to_rotation(matrices),
+    ):
         assert back.dtype == torch.float32
         assert angles_between(back, MATRICES).max() < 1e-6
 
@@ -126,11 +137,14 @@ def test_degenerate_inputs_give_rotations_and_finite_gradients(dtype):
     flat = torch.stack([torch.zeros(3, 3), torch.ones(3, 3), -torch.eye(3), torch.diag(x), torch.diag(x + y)])
     flat = flat.to(dtype).requires_grad_()
     for result, inputs in (
-            (rotation_between(starts, ends), (starts, ends)), (sixd_to_matrix(sixd), (sixd,)),
-            (axis_angle_to_matrix(vectors), (vectors,)),
-            (axis_angle_to_matrix(matrix_to_axis_angle(matrices)), (matrices,)),
-            (quaternion_to_matrix(matrix_to_quaternion(matrices)), (matrices,)),
-            (quaternion_to_matrix(quaternions), (quaternions,)), (project_to_rotation(flat), (flat,))):
+        (rotation_between(starts, ends), (starts, ends)),
+        (sixd_to_matrix(sixd), (sixd,)),
+        (axis_angle_to_matrix(vectors), (vectors,)),
+        (axis_angle_to_matrix(matrix_to_axis_angle(matrices)), (matrices,)),
+        (quaternion_to_matrix(matrix_to_quaternion(matrices)), (matrices,)),
+        (quaternion_to_matrix(quaternions), (quaternions,)),
+        (project_to_rotation(flat), (flat,)),
+    ):
         eye = torch.eye(3, dtype=dtype)
         assert (result @ result.mT - eye).abs().max() < 50 * torch.finfo(dtype).eps
         assert (torch.linalg.det(result) - 1).abs().max() < 1e-5
@@ -143,8 +157,9 @@ def test_degenerate_inputs_give_rotations_and_finite_gradients(dtype):
 def test_projection_is_scipys_nearest_rotation():
     noisy = MATRICES[:500] + 0.2 * torch.from_numpy(GENERATOR.normal(size=(500, 3, 3)))
     noisy[::2, :, 0] *= -1  # improper ones
-    expected = torch.stack([
-        torch.from_numpy(Rotation.align_vectors(matrix, np.eye(3))[0].as_matrix()) for matrix in noisy.mT.numpy()])
+    expected = torch.stack(
+        [torch.from_numpy(Rotation.align_vectors(matrix, np.eye(3))[0].as_matrix()) for matrix in noisy.mT.numpy()]
+    )
     rotations = project_to_rotation(noisy)
     assert (torch.linalg.det(rotations) - 1).abs().max() < 1e-12
     assert (rotations - expected).abs().max() < 1e-9

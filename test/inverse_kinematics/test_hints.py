@@ -17,7 +17,7 @@ from .reference import T_POSE, angles_between, forward, random_rotations, rest_p
 
 LEAVES = list(SMPL_LEAVES)
 INNER = [joint for joint in range(24) if joint not in LEAVES]
-MIRROR = np.diag([-1., 1, 1])
+MIRROR = np.diag([-1.0, 1, 1])
 X, Y, Z = np.eye(3)
 # Limbs exactly along the axes: their hinges are then exactly the hint axes.
 STRAIGHT = T_POSE.copy()
@@ -61,8 +61,9 @@ def test_certain_hints_of_true_orientations_give_the_true_rotations(variant):
     rest, rotations = rest_poses(rng, 500), random_rotations(rng, 500)
     joints, frames = forward(rest, rotations)
     hints = frames @ HINT_AXES.numpy()[:, :, None]
-    solved = solve_with_hints(*(torch.from_numpy(a) for a in (rest, joints, hints[..., 0])),
-                              torch.ones(500, 24), variant).numpy()
+    solved = solve_with_hints(
+        *(torch.from_numpy(a) for a in (rest, joints, hints[..., 0])), torch.ones(500, 24), variant
+    ).numpy()
     assert angles_between(solved[:, INNER], rotations[:, INNER]).max() < 1e-6
     axes = forward(rest, solved)[1] @ HINT_AXES.numpy()[:, :, None]
     assert np.abs(axes - hints)[:, LEAVES].max() < 1e-6
@@ -71,7 +72,7 @@ def test_certain_hints_of_true_orientations_give_the_true_rotations(variant):
 def test_unknown_hints_leave_no_twist_and_the_parents_orientation():
     rng = np.random.default_rng(1)
     rest, joints = (torch.from_numpy(rest_poses(rng, 20)) for _ in range(2))
-    no_twists = torch.tensor([1., 0], dtype=torch.float64).expand(20, 24, 2)
+    no_twists = torch.tensor([1.0, 0], dtype=torch.float64).expand(20, 24, 2)
     identity = torch.eye(3, dtype=torch.float64).expand(20, 24, 3, 3)
     directions = torch.from_numpy(rng.normal(size=(20, 24, 3)))
     expected = solve(rest, joints, no_twists, identity)
@@ -133,7 +134,7 @@ def test_straight_legs_follow_the_feet():
 
 
 def test_straight_limbs_have_no_hinge():
-    upper = torch.tensor([1., 2, 3])
+    upper = torch.tensor([1.0, 2, 3])
     _, weight = hinge_direction(upper, upper * 0.7, 'left_arm')
     assert weight == 0
     _, weight = hinge_direction(upper, upper * 0, 'left_leg')
@@ -172,7 +173,7 @@ def test_mirrored_joints_give_mirrored_rotations():
     symmetric = (T_POSE + T_POSE[list(SMPL_MIRROR)] @ MIRROR) / 2
     rest = np.tile(symmetric, (100, 1, 1))
     joints, _ = forward(rest, random_rotations(rng, 100))
-    joints += rng.normal(0, .02, joints.shape)
+    joints += rng.normal(0, 0.02, joints.shape)
 
     def run(joints):
         joints = torch.from_numpy(joints)
@@ -184,7 +185,7 @@ def test_mirrored_joints_give_mirrored_rotations():
 
 def test_hints_from_joints_are_unit_and_finite_with_gradient():
     rng = np.random.default_rng(4)
-    for joints in (rest_poses(rng, 3), np.zeros((2, 24, 3)), np.full((1, 24, 3), 3.), np.tile(STRAIGHT, (1, 1, 1))):
+    for joints in (rest_poses(rng, 3), np.zeros((2, 24, 3)), np.full((1, 24, 3), 3.0), np.tile(STRAIGHT, (1, 1, 1))):
         joints = torch.from_numpy(joints).requires_grad_()
         directions, weights = hints_from_joints(joints)
         assert ((weights >= 0) & (weights <= 1)).all()
@@ -192,14 +193,16 @@ def test_hints_from_joints_are_unit_and_finite_with_gradient():
         rest = torch.from_numpy(STRAIGHT).expand(len(joints), 24, 3)
         solved = solve_with_hints(rest, joints, directions, weights)
         assert solved.isfinite().all()
-        gradient, = torch.autograd.grad((solved * torch.arange(9.).view(3, 3)).sum(), joints)
+        (gradient,) = torch.autograd.grad((solved * torch.arange(9.0).view(3, 3)).sum(), joints)
         assert gradient.isfinite().all()
 
 
 def test_gradients_equal_finite_differences():
     rng = np.random.default_rng(5)
-    rest, joints, directions = (torch.from_numpy(a).requires_grad_() for a in (
-        rest_poses(rng, 1), rest_poses(rng, 1), rng.normal(size=(1, 24, 3))))
+    rest, joints, directions = (
+        torch.from_numpy(a).requires_grad_()
+        for a in (rest_poses(rng, 1), rest_poses(rng, 1), rng.normal(size=(1, 24, 3)))
+    )
     weights = torch.full((1, 24), 0.6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(solve_with_hints, (rest, joints, directions, weights), fast_mode=True)
 

@@ -30,10 +30,15 @@ def people(body, rng, count, dtype=torch.float32):
 def skeletons(joints, directions, weights, confidence=None):
     count = len(joints)
     return Skeletons(
-        joints=joints, relative_joints=joints - joints[:, :1], image_joints=joints.new_zeros(count, 24, 2),
+        joints=joints,
+        relative_joints=joints - joints[:, :1],
+        image_joints=joints.new_zeros(count, 24, 2),
         confidence=joints.new_ones(count, 24) if confidence is None else confidence,
-        features=joints.new_zeros(count, 0), hint_directions=directions, hint_weights=weights,
-        scores=joints.new_ones(count))
+        features=joints.new_zeros(count, 0),
+        hint_directions=directions,
+        hint_weights=weights,
+        scores=joints.new_ones(count),
+    )
 
 
 def bone_lengths(joints):
@@ -80,7 +85,7 @@ def test_shape_of_degenerate_skeletons_is_finite_with_gradient(body, scale):
     joints = (joints * scale).requires_grad_()
     betas = fit_betas(body, joints)
     assert betas.abs().max() <= 3
-    gradient, = torch.autograd.grad(betas.sum(), joints)
+    (gradient,) = torch.autograd.grad(betas.sum(), joints)
     assert gradient.isfinite().all()
 
 
@@ -108,7 +113,7 @@ def test_translation_trusts_sure_joints(body):
 
 
 def test_joints_at_one_point_are_still_a_body(body):
-    joints = torch.full((2, 24, 3), 2.)
+    joints = torch.full((2, 24, 3), 2.0)
     found = initial_parameters(body, skeletons(joints, *hints_from_joints(joints), torch.zeros(2, 24)))
     assert all(t.isfinite().all() for t in (found.rotations, found.betas, found.translation))
 

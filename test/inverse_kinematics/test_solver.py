@@ -17,13 +17,13 @@ def identity_leaves(count, dtype=torch.float64):
 
 
 def no_twists(count, dtype=torch.float64):
-    return torch.tensor([1., 0.], dtype=dtype).expand(count, 24, 2)
+    return torch.tensor([1.0, 0.0], dtype=dtype).expand(count, 24, 2)
 
 
 def swings_from_pi(rest, rotations):
     """(N, 24) radians by which each joint's swing falls short of pi; pi for leaves."""
     bones = rest[:, [max(child, 0) for child in SMPL_CHILD]] - rest
-    bones[:, LEAVES] = rotations[:, LEAVES] @ [1., 0, 0]
+    bones[:, LEAVES] = rotations[:, LEAVES] @ [1.0, 0, 0]
     turned = np.einsum('njab,njb->nja', rotations, bones)
     turned[:, LEAVES] = bones[:, LEAVES]
     size = np.linalg.norm(bones, axis=-1)
@@ -85,7 +85,7 @@ def test_pelvis_is_never_a_reflection():
     rest = torch.from_numpy(T_POSE)[None]
     joints = rest.clone()
     joints[:, [1, 2]] = joints[:, [2, 1]]
-    joints[:, 3, 1] += .3
+    joints[:, 3, 1] += 0.3
     solved = solve(rest, joints, no_twists(1), identity_leaves(1))
     assert torch.linalg.det(solved).allclose(torch.ones(1, 24, dtype=torch.float64))
     assert torch.allclose(solved @ solved.mT, IDENTITY.expand_as(solved), atol=1e-12)
@@ -113,12 +113,13 @@ def test_guard_chooses_the_naive_bone_for_that_joint_of_that_person():
     rest = rest_poses(rng, 3)
     rotations = random_rotations(rng, 3)
     joints, _ = forward(rest, rotations)
-    joints[1, 18:] += .1  # this person's arms are 17 cm off from the elbows on
+    joints[1, 18:] += 0.1  # this person's arms are 17 cm off from the elbows on
     rest, joints, rotations = (torch.from_numpy(a) for a in (rest, joints, rotations))
     twists = twists_from_rotations(rest, rotations)
     guarded, adaptive, naive = (
         solve(rest, joints, twists, rotations, variant, guard)
-        for variant, guard in (('adaptive', .015), ('adaptive', 10), ('naive', .015)))
+        for variant, guard in (('adaptive', 0.015), ('adaptive', 10), ('naive', 0.015))
+    )
     assert torch.allclose(guarded[[0, 2]], adaptive[[0, 2]], atol=1e-12)
     assert not torch.allclose(guarded[1, 18], adaptive[1, 18], atol=1e-2)
     assert torch.allclose(guarded[1, 18], naive[1, 18], atol=1e-6)
@@ -129,13 +130,13 @@ def degenerate_inputs():
     """Names and (rest joints, joints), one person each."""
     rest = torch.from_numpy(T_POSE)[None]
     noise = torch.from_numpy(np.random.default_rng(5).normal(size=(1, 24, 3)))
-    straight = rest * torch.tensor([1., 0, 0], dtype=torch.float64)
+    straight = rest * torch.tensor([1.0, 0, 0], dtype=torch.float64)
     hands_on_elbows = rest.clone()
     hands_on_elbows[:, 20:22] = hands_on_elbows[:, 18:20]
     return {
         'parallel': (rest, rest),
         'antiparallel': (rest, -rest),
-        'turned by pi': (rest, rest * torch.tensor([-1., -1, 1], dtype=torch.float64)),
+        'turned by pi': (rest, rest * torch.tensor([-1.0, -1, 1], dtype=torch.float64)),
         'one point': (rest, torch.full_like(rest, 2)),
         'almost one point': (rest, noise * 1e-10),
         'no rest pose': (torch.zeros_like(rest), noise),
@@ -164,12 +165,12 @@ def test_degenerate_bones_keep_value_and_gradient_finite(name, variant, dtype):
         assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize('variant, guard', [('adaptive', 10), ('adaptive', .015), ('naive', .015)])
+@pytest.mark.parametrize('variant, guard', [('adaptive', 10), ('adaptive', 0.015), ('naive', 0.015)])
 def test_gradients_equal_finite_differences(variant, guard):
     rng = np.random.default_rng(7)
     rest = rest_poses(rng, 1)
     rotations = random_rotations(rng, 1)
-    joints = forward(rest, rotations)[0] + rng.normal(0, .02, (1, 24, 3))
+    joints = forward(rest, rotations)[0] + rng.normal(0, 0.02, (1, 24, 3))
     rest, joints, rotations = (torch.from_numpy(a) for a in (rest, joints, rotations))
     twists = twists_from_rotations(rest, rotations) * 1.5
     inputs = [t.clone().requires_grad_() for t in (rest, joints, twists, rotations)]
@@ -181,13 +182,15 @@ def test_gradient_is_right_at_the_true_pose():
     rest = torch.from_numpy(T_POSE)[None]
     joints = rest.clone().requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda joints: solve(rest, joints, no_twists(1), identity_leaves(1)), joints, fast_mode=True)
+        lambda joints: solve(rest, joints, no_twists(1), identity_leaves(1)), joints, fast_mode=True
+    )
 
 
 def test_twists_are_one_at_leaves_and_for_bones_of_no_length():
     rotations = torch.from_numpy(random_rotations(np.random.default_rng(8), 2))
-    assert torch.equal(twists_from_rotations(torch.from_numpy(T_POSE).expand(2, 24, 3), rotations)[:, LEAVES],
-                       no_twists(2)[:, LEAVES])
+    assert torch.equal(
+        twists_from_rotations(torch.from_numpy(T_POSE).expand(2, 24, 3), rotations)[:, LEAVES], no_twists(2)[:, LEAVES]
+    )
     assert torch.equal(twists_from_rotations(torch.zeros(2, 24, 3), rotations), no_twists(2))
 
 
@@ -202,7 +205,7 @@ def test_each_person_is_solved_alone():
     rng = np.random.default_rng(9)
     rest, joints = torch.from_numpy(rest_poses(rng, 4)), torch.from_numpy(rest_poses(rng, 4))
     together = solve(rest, joints, no_twists(4), identity_leaves(4))
-    alone = [solve(rest[i:i + 1], joints[i:i + 1], no_twists(1), identity_leaves(1)) for i in range(4)]
+    alone = [solve(rest[i : i + 1], joints[i : i + 1], no_twists(1), identity_leaves(1)) for i in range(4)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-12)
 
 
@@ -232,5 +235,5 @@ def test_what_inference_cached_serves_training():
     with torch.inference_mode():
         solve(rest, rest, no_twists(1), identity_leaves(1))
     joints = rest.clone().requires_grad_()
-    gradient, = torch.autograd.grad(solve(rest, joints, no_twists(1), identity_leaves(1)).sum(), joints)
+    (gradient,) = torch.autograd.grad(solve(rest, joints, no_twists(1), identity_leaves(1)).sum(), joints)
     assert gradient.isfinite().all()

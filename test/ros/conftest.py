@@ -1,4 +1,5 @@
 """People and messages with plausible values for the conversions' tests."""
+
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from mesh_perception.types import People
 @pytest.fixture
 def make_people():
     """make_people(count): People posed by true forward kinematics, so that bones keep their lengths."""
+
     def make(count, seed=0):
         generator = torch.Generator().manual_seed(seed)
 
@@ -27,11 +29,20 @@ def make_people():
                 turned[:, joint] = turned[:, parent] @ rotations[:, joint]
                 joints[:, joint] = joints[:, parent] + turned[:, parent] @ (rest[joint] - rest[parent])
         return People(
-            track_ids=torch.arange(count) * 3 + 1, states=torch.arange(count, dtype=torch.uint8) % 3,
-            scores=random().sigmoid(), boxes=100 * random(4), rotations=rotations, betas=random(10),
-            translation=translation, joints=joints, joints_2d=100 * random(24, 2),
-            joint_confidence=random(24).sigmoid(), joint_sigma=torch.full((count, 24), float('nan')),
-            velocity=random(3))
+            track_ids=torch.arange(count) * 3 + 1,
+            states=torch.arange(count, dtype=torch.uint8) % 3,
+            scores=random().sigmoid(),
+            boxes=100 * random(4),
+            rotations=rotations,
+            betas=random(10),
+            translation=translation,
+            joints=joints,
+            joints_2d=100 * random(24, 2),
+            joint_confidence=random(24).sigmoid(),
+            joint_sigma=torch.full((count, 24), float('nan')),
+            velocity=random(3),
+        )
+
     return make
 
 
@@ -56,6 +67,7 @@ def assert_same_bytes(monkeypatch):
         for index in padding:
             rclpys[index] = 0
         assert ours == bytes(rclpys)
+
     return compare
 
 
@@ -63,4 +75,5 @@ def assert_same_bytes(monkeypatch):
 def header():
     from builtin_interfaces.msg import Time  # here, so that machines without ROS can skip the tests
     from std_msgs.msg import Header
+
     return Header(stamp=Time(sec=1700000000, nanosec=987654321), frame_id='camera_optical_frame')

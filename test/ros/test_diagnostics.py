@@ -1,4 +1,5 @@
 """Diagnostics say in one word what a robot's operator needs to know."""
+
 import pytest
 
 pytest.importorskip('diagnostic_msgs', reason='needs the ROS 2 message packages')

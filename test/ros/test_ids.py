@@ -1,4 +1,5 @@
 """Names of people are short, random, lasting and never shared."""
+
 import random
 
 from mesh_perception.ros.ids import REMEMBERED, PersonNames
@@ -16,6 +17,7 @@ def test_no_two_people_share_a_name():
         def choices(self, letters, k):  # every draw comes twice
             self.drawn = getattr(self, 'drawn', -1) + 1
             return f'{self.drawn // 2:05d}'
+
     assert PersonNames(Repeats())([1, 2, 3]) == ['00000', '00001', '00002']
 
 

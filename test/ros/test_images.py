@@ -1,4 +1,5 @@
 """Image messages become RGB, or one clear line."""
+
 import array
 
 import cv2
@@ -32,13 +33,21 @@ def message(values, encoding, padding=0, bigendian=False):
     """An Image holding `values` (H, W[, C]), each row followed by `padding` bytes of rubbish."""
     rows = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
     rows = np.concatenate([rows, np.full((len(rows), padding), 0xA5, np.uint8)], 1)
-    return Image(height=values.shape[0], width=values.shape[1], encoding=encoding, step=rows.shape[1],
-                 is_bigendian=bigendian, data=array.array('B', rows.tobytes()))
+    return Image(
+        height=values.shape[0],
+        width=values.shape[1],
+        encoding=encoding,
+        step=rows.shape[1],
+        is_bigendian=bigendian,
+        data=array.array('B', rows.tobytes()),
+    )
 
 
 @pytest.mark.parametrize('padding', [0, 1, 10])
-@pytest.mark.parametrize('encoding, order', [
-    ('rgb8', [0, 1, 2]), ('bgr8', [2, 1, 0]), ('8UC3', [2, 1, 0]), ('rgba8', [0, 1, 2, 0]), ('bgra8', [2, 1, 0, 0])])
+@pytest.mark.parametrize(
+    'encoding, order',
+    [('rgb8', [0, 1, 2]), ('bgr8', [2, 1, 0]), ('8UC3', [2, 1, 0]), ('rgba8', [0, 1, 2, 0]), ('bgra8', [2, 1, 0, 0])],
+)
 def test_colour_is_exact(rgb, encoding, order, padding):
     np.testing.assert_array_equal(to_rgb(message(rgb[..., order], encoding, padding)), rgb)
 
@@ -70,8 +79,9 @@ def test_yuv422_follows_bt601(encoding, padding):
     chroma = np.where(np.arange(WIDTH) % 2 == 0, u, v)
     pair = [chroma, y] if encoding in ('yuv422', 'uyvy') else [y, chroma]
     luma = 1.164 * (y - 16.0)
-    expected = np.stack([luma + 1.596 * (v - 128), luma - 0.813 * (v - 128) - 0.391 * (u - 128),
-                         luma + 2.018 * (u - 128)], -1)
+    expected = np.stack(
+        [luma + 1.596 * (v - 128), luma - 0.813 * (v - 128) - 0.391 * (u - 128), luma + 2.018 * (u - 128)], -1
+    )
     result = to_rgb(message(np.stack(pair, -1).astype(np.uint8), encoding, padding))
     np.testing.assert_allclose(result, np.clip(expected, 0, 255), atol=2)
 
@@ -101,14 +111,24 @@ def test_last_row_may_lack_its_padding(rgb):
     np.testing.assert_array_equal(to_rgb(image), rgb[..., ::-1])
 
 
-@pytest.mark.parametrize('changes, words', [
-    ({'encoding': 'rgb9'}, "unknown encoding"), ({'encoding': ''}, "unknown encoding"),
-    ({'encoding': '32FC1'}, "unknown encoding"), ({'width': 0}, 'empty'), ({'height': 0}, 'empty'),
-    ({'width': 0, 'height': 0, 'step': 0, 'data': array.array('B')}, 'empty'), ({'step': 0}, 'step 0 is too small'),
-    ({'step': WIDTH * 3 - 1}, f'expected {WIDTH * 3} bytes'), ({'data': array.array('B')}, 'truncated, 0 bytes'),
-    ({'data': array.array('B', bytes(WIDTH * HEIGHT * 3 - 1))}, f'expected {WIDTH * HEIGHT * 3}'),
-    ({'height': 2 ** 32 - 1}, 'truncated'), ({'width': 2 ** 32 - 1, 'height': 2 ** 32 - 1}, 'step'),
-    ({'encoding': 'yuyv', 'width': 21}, 'odd width')])
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        ({'encoding': 'rgb9'}, 'unknown encoding'),
+        ({'encoding': ''}, 'unknown encoding'),
+        ({'encoding': '32FC1'}, 'unknown encoding'),
+        ({'width': 0}, 'empty'),
+        ({'height': 0}, 'empty'),
+        ({'width': 0, 'height': 0, 'step': 0, 'data': array.array('B')}, 'empty'),
+        ({'step': 0}, 'step 0 is too small'),
+        ({'step': WIDTH * 3 - 1}, f'expected {WIDTH * 3} bytes'),
+        ({'data': array.array('B')}, 'truncated, 0 bytes'),
+        ({'data': array.array('B', bytes(WIDTH * HEIGHT * 3 - 1))}, f'expected {WIDTH * HEIGHT * 3}'),
+        ({'height': 2**32 - 1}, 'truncated'),
+        ({'width': 2**32 - 1, 'height': 2**32 - 1}, 'step'),
+        ({'encoding': 'yuyv', 'width': 21}, 'odd width'),
+    ],
+)
 def test_bad_images_are_refused_in_one_line(rgb, changes, words):
     image = message(rgb, 'rgb8')
     for name, value in changes.items():
@@ -123,8 +143,9 @@ def test_bad_images_are_refused_in_one_line(rgb, changes, words):
 def test_one_pixel_images_never_crash():
     for encoding, (size, channels, _) in images._ENCODINGS.items():
         width = 2 if channels == 2 else 1
-        image = Image(height=1, width=width, encoding=encoding, step=width * channels * size,
-                      data=bytes(width * channels * size))
+        image = Image(
+            height=1, width=width, encoding=encoding, step=width * channels * size, data=bytes(width * channels * size)
+        )
         try:
             assert to_rgb(image).shape == (1, width, 3)
         except ImageError as error:
@@ -148,8 +169,10 @@ def test_an_orientation_inside_the_jpeg_is_ignored():
     assert decode(CompressedImage(format='jpeg', data=data)).shape == (30, 50, 3)
 
 
-@pytest.mark.parametrize('image_format, data', [
-    ('jpeg', b''), ('jpeg', b'\xff\xd8\xff'), ('png', b'not an image'), ('16UC1; compressedDepth', b'\0' * 40)])
+@pytest.mark.parametrize(
+    'image_format, data',
+    [('jpeg', b''), ('jpeg', b'\xff\xd8\xff'), ('png', b'not an image'), ('16UC1; compressedDepth', b'\0' * 40)],
+)
 def test_bad_compressed_images_are_refused_in_one_line(image_format, data):
     with pytest.raises(ImageError, match='expected') as error:
         decode(CompressedImage(format=image_format, data=data))

@@ -1,4 +1,5 @@
 """Images and camera_info become frames, or one line that says what is wrong."""
+
 import threading
 import time
 
@@ -20,8 +21,13 @@ def image(width=8, height=6, stamp=100.0, frame_id='camera', encoding='rgb8'):
 
 
 def camera_info(width=8, height=6, focal=10.0):
-    message = CameraInfo(width=width, height=height, distortion_model='plumb_bob', d=[0.1, 0.0, 0.0, 0.0, 0.0],
-                         k=np.array([focal, 0, 3.5, 0, focal, 2.5, 0, 0, 1]) * float(focal > 0))
+    message = CameraInfo(
+        width=width,
+        height=height,
+        distortion_model='plumb_bob',
+        d=[0.1, 0.0, 0.0, 0.0, 0.0],
+        k=np.array([focal, 0, 3.5, 0, focal, 2.5, 0, 0, 1]) * float(focal > 0),
+    )
     message.header.frame_id = 'info_camera'
     return message
 
@@ -71,7 +77,7 @@ def test_sizes_that_differ(assembler):
 
 
 def test_bad_images(assembler):
-    with pytest.raises(InputError, match="unknown encoding"):
+    with pytest.raises(InputError, match='unknown encoding'):
         assembler.assemble(image(encoding='rgb9'))
 
 

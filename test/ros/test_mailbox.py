@@ -1,4 +1,5 @@
 """The newest item waits, alone."""
+
 import threading
 import time
 

@@ -1,4 +1,5 @@
 """Marker bytes written from numpy are what rclpy's own serialiser writes."""
+
 import time
 
 import numpy as np
@@ -34,9 +35,12 @@ def test_bytes_are_rclpys_own(header, frame_id, count, assert_same_bytes):
     faces = RANDOM.integers(0, 7, (5, 3))
     colors = np.linspace(0, 1, 12).reshape(3, 4).astype(np.float32)[:count]
     tracks = [4, 70000, 9][:count]
-    expected = MarkerArray(markers=[
-        marker_message(header, track, color.tolist(), mesh[faces.reshape(-1)])
-        for track, color, mesh in zip(tracks, colors, vertices, strict=True)])
+    expected = MarkerArray(
+        markers=[
+            marker_message(header, track, color.tolist(), mesh[faces.reshape(-1)])
+            for track, color, mesh in zip(tracks, colors, vertices, strict=True)
+        ]
+    )
     result = MarkerEncoder(0.75).encode(header, tracks, vertices, faces, colors)
     assert_same_bytes(result, serialize_message(expected))
 
@@ -46,16 +50,19 @@ def test_people_who_left_are_deleted_once(header, assert_same_bytes):
     vertices, faces, colors = np.zeros((3, 4, 3), np.float32), np.array([[0, 1, 2]]), np.ones((3, 4))
 
     def encode(*tracks):
-        data = encoder.encode(header, tracks, vertices[:len(tracks)], faces, colors[:len(tracks)])
+        data = encoder.encode(header, tracks, vertices[: len(tracks)], faces, colors[: len(tracks)])
         return data, [(m.id, m.action, len(m.points)) for m in deserialize_message(data, MarkerArray).markers]
 
     assert encode(1, 2, 3)[1] == [(1, Marker.ADD, 3), (2, Marker.ADD, 3), (3, Marker.ADD, 3)]
     data, markers = encode(2)
     assert markers == [(1, Marker.DELETE, 0), (3, Marker.DELETE, 0), (2, Marker.ADD, 3)]
     none = np.zeros((0, 3))
-    expected = MarkerArray(markers=[
-        *(marker_message(header, track, (0.0,) * 4, none, Marker.DELETE) for track in (1, 3)),
-        marker_message(header, 2, (1.0,) * 4, np.zeros((3, 3)))])
+    expected = MarkerArray(
+        markers=[
+            *(marker_message(header, track, (0.0,) * 4, none, Marker.DELETE) for track in (1, 3)),
+            marker_message(header, 2, (1.0,) * 4, np.zeros((3, 3))),
+        ]
+    )
     assert_same_bytes(data, serialize_message(expected))
     assert encode()[1] == [(2, Marker.DELETE, 0)]
     assert encode()[1] == []

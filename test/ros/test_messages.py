@@ -1,4 +1,5 @@
 """People arrive in messages with nothing lost, nothing reordered, and fast."""
+
 import time
 
 import numpy as np
@@ -33,10 +34,16 @@ def test_every_field_arrives(make_people, header, count):
     for i, person in enumerate(message.people):
         assert person.state == people.states[i] and person.score == people.scores[i].item()
         assert len(person.vertices) == 0
-        for field, values in (('box', people.boxes), ('betas', people.betas), ('translation', people.translation),
-                              ('joints', people.joints), ('joints_2d', people.joints_2d),
-                              ('joint_confidence', people.joint_confidence), ('joint_sigma', people.joint_sigma),
-                              ('velocity', people.velocity)):
+        for field, values in (
+            ('box', people.boxes),
+            ('betas', people.betas),
+            ('translation', people.translation),
+            ('joints', people.joints),
+            ('joints_2d', people.joints_2d),
+            ('joint_confidence', people.joint_confidence),
+            ('joint_sigma', people.joint_sigma),
+            ('velocity', people.velocity),
+        ):
             np.testing.assert_array_equal(getattr(person, field), values[i].numpy().reshape(-1), err_msg=field)
         expected = Rotation.from_matrix(people.rotations[i].numpy()).as_rotvec()
         np.testing.assert_allclose(person.pose.reshape(24, 3), expected, atol=2e-6)

@@ -1,4 +1,5 @@
 """The real node as a process of its own, over DDS, with the real pipeline: its promises, and bad input."""
+
 import os
 import random
 import signal
@@ -55,8 +56,11 @@ def environment():
     """A domain of our own on this host, for both sides."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        yield {**os.environ, 'ROS_DOMAIN_ID': str(random.randrange(1, 100)),
-               'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+        yield {
+            **os.environ,
+            'ROS_DOMAIN_ID': str(random.randrange(1, 100)),
+            'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}',
+        }
 
 
 class NodeProcess:
@@ -66,8 +70,21 @@ class NodeProcess:
         self.log_path = log
         with open(log, 'w') as stream:
             self.process = subprocess.Popen(
-                [sys.executable, '-m', 'mesh_perception.ros.node', '--ros-args', '-p', f'overrides:={FAST}',
-                 '-p', 'device:=cpu', *arguments], env=environment, stdout=stream, stderr=subprocess.STDOUT)
+                [
+                    sys.executable,
+                    '-m',
+                    'mesh_perception.ros.node',
+                    '--ros-args',
+                    '-p',
+                    f'overrides:={FAST}',
+                    '-p',
+                    'device:=cpu',
+                    *arguments,
+                ],
+                env=environment,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
 
     def log(self):
         return self.log_path.read_text()
@@ -111,9 +128,15 @@ class Camera:
     def wait_for(self, node, publisher=None):
         """Until the node takes images and its answers are heard; fails with its log if it ends instead."""
         publishers = publisher or self.images, self.infos
-        self.wait(lambda: node.process.poll() is not None or (
-            all(p.get_subscription_count() for p in publishers)
-            and self.node.count_publishers('mesh_perception/people')))
+        self.wait(
+            lambda: (
+                node.process.poll() is not None
+                or (
+                    all(p.get_subscription_count() for p in publishers)
+                    and self.node.count_publishers('mesh_perception/people')
+                )
+            )
+        )
         assert node.process.poll() is None and publishers[0].get_subscription_count(), node.log()
         self.wait(lambda: False, 0.3)
 
@@ -147,8 +170,9 @@ class Camera:
         """Sends an image and waits for its people; again if DDS lost it, as best effort may."""
         for _ in range(3):
             self.send(image, info, publisher)
-            found = self.wait(lambda: [m for m in self.received['mesh_perception/people']
-                                       if m.header == image.header], PATIENCE / 3)
+            found = self.wait(
+                lambda: [m for m in self.received['mesh_perception/people'] if m.header == image.header], PATIENCE / 3
+            )
             if found:
                 return found[0]
         raise AssertionError('no answer')
@@ -198,11 +222,18 @@ def test_before_any_camera_info_it_says_so(node, camera):
 
 
 def test_people_and_everything_about_them(node, camera):
-    topics = {'/tf': TFMessage, 'mesh_perception/markers': MarkerArray, 'mesh_perception/overlay': Image,
-              '/diagnostics': DiagnosticArray}
+    topics = {
+        '/tf': TFMessage,
+        'mesh_perception/markers': MarkerArray,
+        'mesh_perception/overlay': Image,
+        '/diagnostics': DiagnosticArray,
+    }
     subscriptions = [camera.listen(kind, topic) for topic, kind in topics.items()]
-    subscriptions.append(camera.listen(BodyModel, 'mesh_perception/body_model', QoSProfile(
-        depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)))
+    subscriptions.append(
+        camera.listen(
+            BodyModel, 'mesh_perception/body_model', QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        )
+    )
     assert camera.wait(lambda: camera.received['mesh_perception/body_model']), 'the body comes to late listeners'
     image = camera.image()
     message = camera.answer(image, camera.camera_info())
@@ -219,7 +250,8 @@ def test_people_and_everything_about_them(node, camera):
 
     tf = same_stamp('/tf', lambda m: m.transforms[0].header.stamp)
     assert {t.child_frame_id for t in tf.transforms} == {
-        f'smpl_{person.id}_{joint}' for person in message.people for joint in SMPL_JOINTS}
+        f'smpl_{person.id}_{joint}' for person in message.people for joint in SMPL_JOINTS
+    }
     markers = same_stamp('mesh_perception/markers', lambda m: m.markers[0].header.stamp).markers
     assert len(markers) == len(message.people)
     for person, marker in zip(message.people, markers, strict=True):
@@ -229,8 +261,7 @@ def test_people_and_everything_about_them(node, camera):
     overlay = same_stamp('mesh_perception/overlay', lambda m: m.header.stamp)
     drawn = np.frombuffer(overlay.data, np.uint8).reshape(camera.picture.shape)
     assert overlay.encoding == 'rgb8' and 0.005 < (drawn != camera.picture).any(-1).mean() < 0.5
-    assert camera.wait(lambda: [m for m in camera.received['/diagnostics']
-                                if m.status[0].message.endswith('people')])
+    assert camera.wait(lambda: [m for m in camera.received['/diagnostics'] if m.status[0].message.endswith('people')])
     for subscription in subscriptions:
         camera.node.destroy_subscription(subscription)
 
@@ -251,8 +282,16 @@ def bad_images(camera):
     }
 
 
-@pytest.mark.parametrize('words', ["image with encoding 'rgb9'", "image with encoding '', 0x0: empty", 'truncated',
-                                   'is too small', 'but camera_info is for'])
+@pytest.mark.parametrize(
+    'words',
+    [
+        "image with encoding 'rgb9'",
+        "image with encoding '', 0x0: empty",
+        'truncated',
+        'is too small',
+        'but camera_info is for',
+    ],
+)
 def test_after_a_bad_image_comes_a_warning_and_the_next_good_one_is_answered(node, camera, words):
     camera.answer(camera.image(), camera.camera_info())
     bad = bad_images(camera)[words]
@@ -261,6 +300,7 @@ def test_after_a_bad_image_comes_a_warning_and_the_next_good_one_is_answered(nod
     def warned():
         camera.send(bad)
         return camera.wait(lambda: node.log().count(words) > seen, 2)
+
     assert camera.wait(warned), node.log()
     assert camera.answer(camera.image()).people
 
@@ -366,9 +406,14 @@ def test_signals_end_it_cleanly_also_in_the_midst_of_work(environment, scene, tm
         camera.close()
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (['-p', 'max_people:=21'], 'max_people'), (['-p', 'tf_joints:=[tail]'], "unknown joint 'tail'"),
-    (['-p', "overrides:=['skeleton.netwrk=x']"], 'skeleton.netwrk')])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['-p', 'max_people:=21'], 'max_people'),
+        (['-p', 'tf_joints:=[tail]'], "unknown joint 'tail'"),
+        (['-p', "overrides:=['skeleton.netwrk=x']"], 'skeleton.netwrk'),
+    ],
+)
 def test_a_start_that_cannot_work_is_one_line_and_exit_code_1(environment, tmp_path, arguments, words):
     node = NodeProcess(environment, tmp_path / 'log', *arguments)
     assert node.process.wait(60) == 1

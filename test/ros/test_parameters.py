@@ -1,4 +1,5 @@
 """Parameters are described, checked, and the same in the shipped file."""
+
 import pytest
 import yaml
 
@@ -21,10 +22,18 @@ def test_the_shipped_file_says_which_are_live():
         assert lines[at - 1].strip().startswith('# [start] ' if parameter.read_only else '# [live] ')
 
 
-@pytest.mark.parametrize('name, value, words', [
-    ('marker_mesh', 'heavy', 'light, full'), ('image_transport', 'theora', 'raw, compressed'),
-    ('image_reliability', '', 'best_effort, reliable'), ('tf_joints', ['head', 'tail'], "unknown joint 'tail'"),
-    ('overrides', ['body'], "'KEY=VALUE'"), ('overrides', ['=1'], "'KEY=VALUE'"), ('overrides', ['a=]'], 'KEY=VALUE')])
+@pytest.mark.parametrize(
+    'name, value, words',
+    [
+        ('marker_mesh', 'heavy', 'light, full'),
+        ('image_transport', 'theora', 'raw, compressed'),
+        ('image_reliability', '', 'best_effort, reliable'),
+        ('tf_joints', ['head', 'tail'], "unknown joint 'tail'"),
+        ('overrides', ['body'], "'KEY=VALUE'"),
+        ('overrides', ['=1'], "'KEY=VALUE'"),
+        ('overrides', ['a=]'], 'KEY=VALUE'),
+    ],
+)
 def test_a_bad_value_is_named(name, value, words):
     with pytest.raises(ParameterError, match=name) as error:
         check(name, value)
@@ -38,8 +47,12 @@ def test_defaults_pass_their_own_checks(parameter):
 
 def test_overrides_reach_the_configuration():
     values = {p.name: p.default for p in PARAMETERS}
-    values |= {'overrides': ['', 'skeleton.network=blazepose_heavy', 'tracking.detect_every=6'], 'max_people': 3,
-               'device': 'cpu', 'body': '/some/smpl.npz'}
+    values |= {
+        'overrides': ['', 'skeleton.network=blazepose_heavy', 'tracking.detect_every=6'],
+        'max_people': 3,
+        'device': 'cpu',
+        'body': '/some/smpl.npz',
+    }
     config = load_config('embedded', parameters.configuration_overrides(values.__getitem__))
     assert (config.skeleton.network, config.tracking.detect_every) == ('blazepose_heavy', 6)
     assert (config.tracking.max_people, config.device, config.body) == (3, 'cpu', '/some/smpl.npz')
@@ -53,4 +66,5 @@ def test_misspelt_parameters_are_named_with_the_nearest():
     given = ['models', 'use_sim_time', 'qos_overrides./tf.publisher.depth', 'publish_marker', 'quux']
     assert parameters.misspelt(given) == [
         "unknown parameter 'publish_marker' has no effect; did you mean 'publish_markers'?",
-        "unknown parameter 'quux' has no effect"]
+        "unknown parameter 'quux' has no effect",
+    ]

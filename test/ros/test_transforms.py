@@ -1,4 +1,5 @@
 """TF frames form the body's tree, right-handed, each joint where the skeleton has it."""
+
 import numpy as np
 import pytest
 import torch
@@ -62,19 +63,31 @@ def test_bytes_are_rclpys_own(make_people, header, count, frame_id, assert_same_
         frames = [f'smpl_{name}_{joint}' for joint in SMPL_JOINTS]
         for joint, (offset, turn) in enumerate(zip(offsets, turns, strict=True)):
             parent = frames[SMPL_PARENTS[joint]] if joint else frame_id
-            transform = Transform(translation=Vector3(**dict(zip('xyz', offset, strict=True))),
-                                  rotation=Quaternion(**dict(zip('xyzw', turn, strict=True))))
-            expected.transforms.append(TransformStamped(header=Header(stamp=header.stamp, frame_id=parent),
-                                                        child_frame_id=frames[joint], transform=transform))
+            transform = Transform(
+                translation=Vector3(**dict(zip('xyz', offset, strict=True))),
+                rotation=Quaternion(**dict(zip('xyzw', turn, strict=True))),
+            )
+            expected.transforms.append(
+                TransformStamped(
+                    header=Header(stamp=header.stamp, frame_id=parent),
+                    child_frame_id=frames[joint],
+                    transform=transform,
+                )
+            )
     assert_same_bytes(PeopleTransforms().encode(people, names, header), serialize_message(expected))
 
 
 def test_bones_keep_their_offsets_in_every_pose(make_people, header):
     """A child's origin in its parent's frame does not depend on the pose: frames turn with the body."""
+
     def offsets(seed):
         message = sent(PeopleTransforms().encode(make_people(1, seed), ['abcde'], header))
-        return [[getattr(t.transform.translation, axis) for axis in 'xyz']
-                for t in message.transforms if not t.child_frame_id.endswith('pelvis')]
+        return [
+            [getattr(t.transform.translation, axis) for axis in 'xyz']
+            for t in message.transforms
+            if not t.child_frame_id.endswith('pelvis')
+        ]
+
     first, second = offsets(1), offsets(2)
     np.testing.assert_allclose(first, second, atol=1e-5)
 

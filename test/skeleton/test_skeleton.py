@@ -1,4 +1,5 @@
 """The skeleton stage on numbers with a known answer, and on a real picture."""
+
 import numpy as np
 import pytest
 import torch
@@ -22,8 +23,15 @@ def landmarks_of(points, camera, rotations=None):
     n = len(points)
     rotations = torch.eye(3).repeat(n, 1, 1) if rotations is None else rotations
     world = (points - points[:, [23, 24]].mean(1, keepdim=True)) @ rotations.transpose(-1, -2)
-    return Landmarks(camera.project(points), world, rotations, torch.ones(n, 33), torch.ones(n, 33), torch.ones(n),
-                     Regions(torch.zeros(n, 2), torch.ones(n), torch.zeros(n)))
+    return Landmarks(
+        camera.project(points),
+        world,
+        rotations,
+        torch.ones(n, 33),
+        torch.ones(n, 33),
+        torch.ones(n),
+        Regions(torch.zeros(n, 2), torch.ones(n), torch.zeros(n)),
+    )
 
 
 def random_people(n, seed=0):
@@ -70,8 +78,9 @@ def test_skeletons_lie_in_the_cameras_frame_whatever_way_the_crop_looked():
     turned = axis_angle_to_matrix(torch.tensor([[0.0, 0.3, 0], [0.2, 0, 0], [0, 0, 0.4], [0.1, -0.3, 0.2]]))
     mapping = load_joint_mapping()
     mapping.depth = mapping.plane  # a mapping that turns with the landmarks, so that the answer is the same
-    straight, rotated = (skeletons_from_landmarks(landmarks_of(points, CAMERA, r), CAMERA, mapping)
-                         for r in (None, turned))
+    straight, rotated = (
+        skeletons_from_landmarks(landmarks_of(points, CAMERA, r), CAMERA, mapping) for r in (None, turned)
+    )
     assert torch.allclose(straight.joints, rotated.joints, atol=1e-3)
     assert torch.allclose(straight.hint_directions, rotated.hint_directions, atol=1e-3)
 

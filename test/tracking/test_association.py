@@ -13,7 +13,9 @@ def boxes(*rows):
 
 
 def test_overlap_of_known_boxes():
-    iou = association.box_iou(boxes((0, 0, 10, 10), (0, 0, 0, 0)), boxes((0, 0, 10, 10), (5, 0, 15, 10), (20, 20, 30, 30)))
+    iou = association.box_iou(
+        boxes((0, 0, 10, 10), (0, 0, 0, 0)), boxes((0, 0, 10, 10), (5, 0, 15, 10), (20, 20, 30, 30))
+    )
     assert torch.allclose(iou, torch.tensor([[1, 1 / 3, 0], [0, 0, 0]]))
 
 

@@ -1,4 +1,5 @@
 """The tracker against people made of numbers: what it keeps, what it gives up, who gets which id."""
+
 import torch
 
 from mesh_perception.configuration import TrackingConfig
@@ -19,9 +20,15 @@ def people_at(*places, scores=None):
     n = len(places)
     image = torch.stack([SHAPE + torch.tensor([x, 100.0]) for x in places]) if n else torch.zeros(0, 33, 2)
     center = image.mean(1)
-    return Landmarks(image, torch.zeros(n, 33, 3), torch.eye(3).repeat(n, 1, 1), torch.ones(n, 33), torch.ones(n, 33),
-                     torch.ones(n) if scores is None else torch.tensor(scores),
-                     Regions(center, torch.full((n,), 250.0), torch.zeros(n)))
+    return Landmarks(
+        image,
+        torch.zeros(n, 33, 3),
+        torch.eye(3).repeat(n, 1, 1),
+        torch.ones(n, 33),
+        torch.ones(n, 33),
+        torch.ones(n) if scores is None else torch.tensor(scores),
+        Regions(center, torch.full((n,), 250.0), torch.zeros(n)),
+    )
 
 
 def boxes_of(landmarks):
@@ -123,9 +130,11 @@ def test_no_more_people_than_allowed_and_the_followed_ones_first():
 
 def test_landmarks_that_are_not_numbers_are_nobody():
     t = tracker()
+
     def broken(candidates):
         landmarks = people_at(0)
         landmarks.image[0, 3] = float('nan')
         return landmarks
+
     ids, _ = step(t, 0.0, broken, detections_of(people_at(0)))
     assert ids.tolist() == []

@@ -1,4 +1,5 @@
 """Open bodies in front of a camera."""
+
 import math
 
 import numpy as np
@@ -24,6 +25,7 @@ def camera():
 @pytest.fixture
 def make_scene(body):
     """make_scene(camera, ids): People side by side, 2.5 m away and more, facing the camera, and their vertices."""
+
     def make(camera, ids=(1, 2)):
         count = len(ids)
         turns = torch.zeros(count, 24, 3)
@@ -37,10 +39,21 @@ def make_scene(body):
         pixels = camera.project(meshes.vertices)
         boxes = torch.cat([pixels.amin(1), pixels.amax(1)], 1)
         people = People(
-            torch.tensor(ids, dtype=torch.int64), torch.ones(count, dtype=torch.uint8), torch.ones(count), boxes,
-            rotations, betas, translation, meshes.joints, camera.project(meshes.joints), torch.ones(count, 24),
-            torch.full((count, 24), torch.nan), torch.full((count, 3), torch.nan))
+            torch.tensor(ids, dtype=torch.int64),
+            torch.ones(count, dtype=torch.uint8),
+            torch.ones(count),
+            boxes,
+            rotations,
+            betas,
+            translation,
+            meshes.joints,
+            camera.project(meshes.joints),
+            torch.ones(count, 24),
+            torch.full((count, 24), torch.nan),
+            torch.full((count, 3), torch.nan),
+        )
         return people, meshes.vertices
+
     return make
 
 

@@ -1,4 +1,5 @@
 """Simple solids to draw."""
+
 import numpy as np
 
 

@@ -1,4 +1,5 @@
 """Vertices moved for a lens land where the lens shows them."""
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,8 @@ from mesh_perception.visualization.lens import bend_vertices
 LENSES = {
     'plumb_bob': (-0.3, 0.09, 0.001, -0.002, -0.01),
     'rational_polynomial': (0.4, 0.2, 0.001, -0.001, 0.02, 0.7, 0.3, 0.05),
-    'equidistant': (0.02, -0.01, 0.003, -0.001)}
+    'equidistant': (0.02, -0.01, 0.003, -0.001),
+}
 
 
 @pytest.mark.parametrize('model', LENSES)

@@ -1,4 +1,5 @@
 """Overlays and views of open bodies, drawn by whatever this machine has and by the painter."""
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,7 @@ def drawing(request, monkeypatch):
 
 def near_joint(picture, joint, radius=2):
     x, y = np.round(joint).astype(int)
-    return picture[max(y - radius, 0):y + radius + 1, max(x - radius, 0):x + radius + 1].reshape(-1, 3).astype(int)
+    return picture[max(y - radius, 0) : y + radius + 1, max(x - radius, 0) : x + radius + 1].reshape(-1, 3).astype(int)
 
 
 @pytest.mark.parametrize('lens', [(), (-0.25, 0.06, 0.0, 0.0)])
@@ -112,8 +113,8 @@ def test_views_show_people_to_scale(drawing, body, camera, make_scene, mesh):
 
 def test_left_is_warm_and_right_is_cool():
     joints = np.full((1, 24, 2), np.nan)
-    joints[0, [18, 20]] = (20, 50), (80, 50)     # left elbow and wrist
-    joints[0, [19, 21]] = (20, 100), (80, 100)   # right
+    joints[0, [18, 20]] = (20, 50), (80, 50)  # left elbow and wrist
+    joints[0, [19, 21]] = (20, 100), (80, 100)  # right
     picture = draw_skeletons(np.zeros((140, 140, 3), np.uint8), joints, np.ones((1, 24)), [5])
     np.testing.assert_array_equal(picture[50, 50], LEFT)
     np.testing.assert_array_equal(picture[100, 50], RIGHT)
@@ -122,8 +123,10 @@ def test_left_is_warm_and_right_is_cool():
 def test_doubtful_bones_are_thin():
     joints = np.full((1, 24, 2), np.nan)
     joints[0, [18, 20]] = (20, 50), (80, 50)
-    drawn = [(draw_skeletons(np.zeros((140, 140, 3), np.uint8), joints, np.full((1, 24), c), [1])[:, 50] > 0).any(-1)
-             for c in (0.9, 0.1)]
+    drawn = [
+        (draw_skeletons(np.zeros((140, 140, 3), np.uint8), joints, np.full((1, 24), c), [1])[:, 50] > 0).any(-1)
+        for c in (0.9, 0.1)
+    ]
     assert drawn[0].sum() > drawn[1].sum() > 0
 
 
@@ -133,7 +136,7 @@ def test_colours_stay_with_ids_and_neighbours_differ():
     np.testing.assert_array_equal(track_colors([7]), track_colors(torch.tensor([7])))
     assert (np.abs(np.diff(colors, axis=0)).sum(1) > 60).all()
     assert track_colors([]).shape == (0, 3)
-    assert track_colors([0, 10 ** 12]).shape == (2, 3)
+    assert track_colors([0, 10**12]).shape == (2, 3)
 
 
 def test_labels_stay_inside_the_picture():

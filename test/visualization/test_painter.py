@@ -1,4 +1,5 @@
 """The painter needs nothing but OpenCV: it is held to the renderer's promises, more coarsely."""
+
 import logging
 
 import numpy as np
@@ -64,6 +65,7 @@ def test_painter_and_renderer_draw_the_same_body(body, camera, make_scene):
 def test_without_egl_the_painter_serves_and_says_so_once(monkeypatch, caplog):
     def unavailable(*_):
         raise RendererUnavailable('no EGL device')
+
     monkeypatch.setattr(drawer, 'Renderer', unavailable)
     monkeypatch.setattr(drawer, '_told', False)
     with caplog.at_level(logging.WARNING):

@@ -1,4 +1,5 @@
 """The renderer against closed forms: where things land, how far they are, what hides what."""
+
 import threading
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_a_floor_through_the_camera_is_cut_at_the_near_plane(renderer):
     row = SIZE[1] - 1
     assert (picture.person[row, 1:] == 0).all()
     np.testing.assert_allclose(picture.depth[row, 1:], 1.2 * K[1, 1] / (row - K[1, 2]), rtol=1e-4)
-    assert (picture.person[:int(K[1, 2])] == -1).all()
+    assert (picture.person[: int(K[1, 2])] == -1).all()
 
 
 def test_what_is_behind_the_camera_or_not_finite_is_not_drawn(renderer):
@@ -109,7 +110,8 @@ def test_meshes_of_different_topologies_share_one_scene(renderer):
     ball, ball_faces = sphere(np.array([0.0, 0, 3]), 0.4)
     wall, wall_faces = square(0, 0, 5, 10)
     picture = renderer.render_scene(
-        [Mesh(ball, ball_faces, RED), Mesh(wall, wall_faces, np.array([BLUE]))], K, buffers=True)
+        [Mesh(ball, ball_faces, RED), Mesh(wall, wall_faces, np.array([BLUE]))], K, buffers=True
+    )
     assert set(np.unique(picture.person)) == {0, 1}
     assert picture.person[89, 130] == 0 and picture.person[0, 0] == 1
     assert abs(picture.depth[0, 0] - 5) < 1e-4
@@ -207,6 +209,7 @@ def test_use_after_close_or_from_another_thread_is_refused(renderer):
             renderer.render_scene([], K)
         except RuntimeError as error:
             errors.append(str(error))
+
     thread = threading.Thread(target=use)
     thread.start()
     thread.join()
@@ -223,6 +226,7 @@ def test_missing_egl_is_one_clear_error(monkeypatch):
 
     def fail(*_, **__):
         raise Exception('libEGL.so not loaded')
+
     monkeypatch.setattr(moderngl, 'create_context', fail)
     with pytest.raises(RendererUnavailable, match='libegl1'):
         Renderer(8, 8)

@@ -1,4 +1,5 @@
 """Smooth normals against the closed form and a plain loop; topologies found again."""
+
 import numpy as np
 import pytest
 

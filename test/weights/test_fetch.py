@@ -1,4 +1,5 @@
 """Fetching with the real pip and npm, from a folder of wheels and from a registry on the loopback interface."""
+
 import base64
 import hashlib
 import http.server
@@ -29,10 +30,14 @@ def wheel(path, files):
     with zipfile.ZipFile(path, 'w') as archive:
         for name, data in files.items():
             archive.writestr(name, data)
-        archive.writestr('meshtestfootage-1.0.dist-info/METADATA',
-                         'Metadata-Version: 2.1\nName: meshtestfootage\nVersion: 1.0\nRequires-Python: >=3.99\n')
-        archive.writestr('meshtestfootage-1.0.dist-info/WHEEL',
-                         'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+        archive.writestr(
+            'meshtestfootage-1.0.dist-info/METADATA',
+            'Metadata-Version: 2.1\nName: meshtestfootage\nVersion: 1.0\nRequires-Python: >=3.99\n',
+        )
+        archive.writestr(
+            'meshtestfootage-1.0.dist-info/WHEEL',
+            'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+        )
         archive.writestr('meshtestfootage-1.0.dist-info/RECORD', '')
     return path.read_bytes()
 
@@ -50,9 +55,16 @@ def tgz(files):
 @pytest.fixture
 def npm_registry():
     """A registry of one package, @meshtest/models 1.0.0; its address, and its tarball, which may be changed."""
-    package = {'tarball': tgz({'package/package.json': b'{"name": "@meshtest/models", "version": "1.0.0"}',
-                               'package/models/large.bin': DATA['large.bin'], 'package/small.bin': DATA['small.bin']}),
-               'requests': []}
+    package = {
+        'tarball': tgz(
+            {
+                'package/package.json': b'{"name": "@meshtest/models", "version": "1.0.0"}',
+                'package/models/large.bin': DATA['large.bin'],
+                'package/small.bin': DATA['small.bin'],
+            }
+        ),
+        'requests': [],
+    }
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -63,9 +75,19 @@ def npm_registry():
             elif self.path.lower() == '/@meshtest%2fmodels':
                 integrity = 'sha512-' + base64.b64encode(hashlib.sha512(body).digest()).decode()
                 tarball = f'http://127.0.0.1:{server.server_port}/models-1.0.0.tgz'
-                body = json.dumps({'name': '@meshtest/models', 'dist-tags': {'latest': '1.0.0'}, 'versions': {'1.0.0': {
-                    'name': '@meshtest/models', 'version': '1.0.0',
-                    'dist': {'tarball': tarball, 'integrity': integrity}}}}).encode()
+                body = json.dumps(
+                    {
+                        'name': '@meshtest/models',
+                        'dist-tags': {'latest': '1.0.0'},
+                        'versions': {
+                            '1.0.0': {
+                                'name': '@meshtest/models',
+                                'version': '1.0.0',
+                                'dist': {'tarball': tarball, 'integrity': integrity},
+                            }
+                        },
+                    }
+                ).encode()
             else:
                 self.send_error(404)
                 return
@@ -90,23 +112,32 @@ def sources(npm_registry, tmp_path, monkeypatch):
     (tmp_path / 'wheels').mkdir()
     pip_archive = wheel(tmp_path / 'wheels/meshtestfootage-1.0-py3-none-any.whl', {'demo/clip.mp4': DATA['clip.mp4']})
     npm_archive = npm_registry['tarball']
-    archives = {('npm', '@meshtest/models'):
-                Archive('npm', '@meshtest/models', '1.0.0', sha256(npm_archive), len(npm_archive)),
-                ('pypi', 'meshtestfootage'):
-                Archive('pypi', 'meshtestfootage', '1.0', sha256(pip_archive), len(pip_archive))}
-    entries = [WeightFile(name, eco, package, version, member, sha256(DATA[name]), len(DATA[name]), 'MIT', 'test')
-               for name, eco, package, version, member in (
-                   ('small.bin', 'npm', '@meshtest/models', '1.0.0', 'package/small.bin'),
-                   ('large.bin', 'npm', '@meshtest/models', '1.0.0', 'package/models/large.bin'),
-                   ('clip.mp4', 'pypi', 'meshtestfootage', '1.0', 'demo/clip.mp4'))]
+    archives = {
+        ('npm', '@meshtest/models'): Archive('npm', '@meshtest/models', '1.0.0', sha256(npm_archive), len(npm_archive)),
+        ('pypi', 'meshtestfootage'): Archive('pypi', 'meshtestfootage', '1.0', sha256(pip_archive), len(pip_archive)),
+    }
+    entries = [
+        WeightFile(name, eco, package, version, member, sha256(DATA[name]), len(DATA[name]), 'MIT', 'test')
+        for name, eco, package, version, member in (
+            ('small.bin', 'npm', '@meshtest/models', '1.0.0', 'package/small.bin'),
+            ('large.bin', 'npm', '@meshtest/models', '1.0.0', 'package/models/large.bin'),
+            ('clip.mp4', 'pypi', 'meshtestfootage', '1.0', 'demo/clip.mp4'),
+        )
+    ]
     for module in (registry, fetch):
         monkeypatch.setattr(module, 'ARCHIVES', archives)
     monkeypatch.setattr(store, 'ENTRIES', entries)
     monkeypatch.setattr(store, 'BY_NAME', {entry.name: entry for entry in entries})
-    for name, value in (('MESH_PERCEPTION_CACHE', tmp_path / 'cache'), ('PIP_NO_INDEX', '1'), ('PIP_RETRIES', '0'),
-                        ('PIP_FIND_LINKS', tmp_path / 'wheels'), ('npm_config_registry', npm_registry['address']),
-                        ('npm_config_fetch_retries', '0'), ('npm_config_userconfig', tmp_path / 'npmrc'),
-                        ('no_proxy', '127.0.0.1')):
+    for name, value in (
+        ('MESH_PERCEPTION_CACHE', tmp_path / 'cache'),
+        ('PIP_NO_INDEX', '1'),
+        ('PIP_RETRIES', '0'),
+        ('PIP_FIND_LINKS', tmp_path / 'wheels'),
+        ('npm_config_registry', npm_registry['address']),
+        ('npm_config_fetch_retries', '0'),
+        ('npm_config_userconfig', tmp_path / 'npmrc'),
+        ('no_proxy', '127.0.0.1'),
+    ):
         monkeypatch.setenv(name, str(value))
     return npm_registry
 
@@ -160,8 +191,10 @@ def test_another_archive_than_expected_is_refused(sources):
 
 
 def test_a_wrong_or_absent_member_is_refused_by_name(sources, tmp_path):
-    for files, line in (({'package/small.bin': b'other'}, r'small\.bin in .* is not the file expected'),
-                        ({'package/nothing': b''}, r'holds no package/small\.bin')):
+    for files, line in (
+        ({'package/small.bin': b'other'}, r'small\.bin in .* is not the file expected'),
+        ({'package/nothing': b''}, r'holds no package/small\.bin'),
+    ):
         path = tmp_path / 'models.tgz'
         path.write_bytes(tgz(files))
         with pytest.raises(WeightsError, match=line), store.writing() as unfinished:
@@ -194,10 +227,13 @@ def test_two_fetches_at_once_both_end_well(tmp_path):
         'def unpack(path, entries, unfinished):\n'
         '    for entry in entries:\n        store.put(entry, io.BytesIO(data), unfinished, "test")\n'
         'fetch.download, fetch.unpack = download, unpack\n'
-        'print(fetch.fetch(["pose2sim/multi/Calib.qca.txt"], report=lambda line: None))\n')
+        'print(fetch.fetch(["pose2sim/multi/Calib.qca.txt"], report=lambda line: None))\n'
+    )
     environment = os.environ | {'MESH_PERCEPTION_CACHE': str(tmp_path / 'cache')}
-    both = [subprocess.Popen([sys.executable, '-c', script], env=environment, stdout=subprocess.PIPE, text=True)
-            for _ in range(2)]
+    both = [
+        subprocess.Popen([sys.executable, '-c', script], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     said = sorted(process.communicate(timeout=60)[0].split() for process in both)
     assert said == [['0'], ['download', '1']] and all(process.returncode == 0 for process in both)
 

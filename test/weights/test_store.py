@@ -1,4 +1,5 @@
 """The cache, and carrying it elsewhere, on the real files of the default cache copied into temporary ones."""
+
 import io
 import json
 import os
@@ -36,9 +37,11 @@ def cache(originals, tmp_path, monkeypatch):
 @pytest.fixture
 def empty(cache, tmp_path, monkeypatch):
     """Switches to an empty cache."""
+
     def switch():
         monkeypatch.setenv('MESH_PERCEPTION_CACHE', str(tmp_path / 'robot'))
         return tmp_path / 'robot'
+
     return switch
 
 
@@ -115,6 +118,7 @@ def test_an_endless_stream_is_cut_off(cache):
         def read(self, size):
             self.taken += size
             return bytes(size)
+
     stream = Endless()
     with pytest.raises(WeightsError), store.writing() as unfinished:
         store.put(BY_NAME[SMALL], stream, unfinished, 'here')
@@ -122,15 +126,17 @@ def test_an_endless_stream_is_cut_off(cache):
 
 
 def test_what_a_killed_writer_left_is_removed_and_is_never_a_file(cache):
-    script = ('import os\nfrom mesh_perception.weights import store\n'
-              'from mesh_perception.weights.registry import BY_NAME\n'
-              'class Dies:\n'
-              '    n = 0\n'
-              '    def read(self, size):\n'
-              '        self.n += 1\n'
-              '        return b"x" * 100 if self.n < 3 else os._exit(9)\n'
-              'with store.writing() as unfinished:\n'
-              '    store.put(BY_NAME["nanodet.bin"], Dies(), unfinished, "here")\n')
+    script = (
+        'import os\nfrom mesh_perception.weights import store\n'
+        'from mesh_perception.weights.registry import BY_NAME\n'
+        'class Dies:\n'
+        '    n = 0\n'
+        '    def read(self, size):\n'
+        '        self.n += 1\n'
+        '        return b"x" * 100 if self.n < 3 else os._exit(9)\n'
+        'with store.writing() as unfinished:\n'
+        '    store.put(BY_NAME["nanodet.bin"], Dies(), unfinished, "here")\n'
+    )
     assert subprocess.run([sys.executable, '-c', script]).returncode == 9
     assert list((cache / 'unfinished').iterdir()) and store.state(BY_NAME['nanodet.bin']) == 'missing'
     with store.writing() as unfinished:
@@ -139,8 +145,10 @@ def test_what_a_killed_writer_left_is_removed_and_is_never_a_file(cache):
 
 
 def test_a_second_writer_waits_for_the_first(cache):
-    script = ('import sys\nfrom mesh_perception.weights import store\n'
-              'with store.writing(lambda: print("waiting", flush=True)):\n    print("in", flush=True)\n')
+    script = (
+        'import sys\nfrom mesh_perception.weights import store\n'
+        'with store.writing(lambda: print("waiting", flush=True)):\n    print("in", flush=True)\n'
+    )
     with store.writing():
         other = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE, text=True)
         assert other.stdout.readline() == 'waiting\n'
@@ -213,8 +221,12 @@ def test_what_is_not_a_tar_is_one_line(cache, tmp_path):
     carry.export_files(tmp_path / 'whole.tar', [OTHER])
     (tmp_path / 'half.tar').write_bytes((tmp_path / 'whole.tar').read_bytes()[:50000])
     (tmp_path / 'nothing').mkdir()
-    for name, line in (('text.tar', 'not a readable .tar'), ('half.tar', 'half.tar'), ('none.tar', 'No such file'),
-                       ('nothing', 'none of the registered')):
+    for name, line in (
+        ('text.tar', 'not a readable .tar'),
+        ('half.tar', 'half.tar'),
+        ('none.tar', 'No such file'),
+        ('nothing', 'none of the registered'),
+    ):
         with pytest.raises(WeightsError, match=line):
             carry.import_files(tmp_path / name)
 
@@ -223,6 +235,7 @@ def test_list_shows_every_file_and_its_state(cache, capsys):
     import argparse
 
     from mesh_perception.weights import cli
+
     parser = argparse.ArgumentParser()
     cli.register(parser.add_subparsers())
     arguments = parser.parse_args(['weights', 'list', '--json'])

@@ -1,7 +1,8 @@
 """`make demo`: footage as a camera, the node and a recorder, each a process of its own; prints one line of JSON last.
 
-    python -m mesh_perception.ros.demo [--cameras cam01|all] [--frames N] [--output DIR]
+python -m mesh_perception.ros.demo [--cameras cam01|all] [--frames N] [--output DIR]
 """
+
 import argparse
 import json
 import os
@@ -83,8 +84,13 @@ def main():
     for camera in cameras:
         print(f'{camera}: footage -> /{camera}/image -> mesh_perception -> {arguments.output}', flush=True)
         try:
-            published, recorded = play(camera, arguments.frames, arguments.output, values,
-                                       {'models': arguments.models} if arguments.models else {})
+            published, recorded = play(
+                camera,
+                arguments.frames,
+                arguments.output,
+                values,
+                {'models': arguments.models} if arguments.models else {},
+            )
         except (RuntimeError, ValueError, IndexError) as error:
             print(f'demo: {error}', file=sys.stderr)
             return 1
@@ -96,8 +102,17 @@ def main():
         (arguments.output / f'{camera}_people.json').unlink()
     (arguments.output / 'people.json').write_text(json.dumps(by_name))
     latency = {f'p{q}': round(float(np.percentile(latencies, q)), 1) if latencies else None for q in (50, 95)}
-    print(json.dumps({'frames': total['frames'], 'answered': total['answered'], 'people': dict(sorted(people.items())),
-                      'latency_ms': latency, 'topics': dict(sorted(topics.items()))}))
+    print(
+        json.dumps(
+            {
+                'frames': total['frames'],
+                'answered': total['answered'],
+                'people': dict(sorted(people.items())),
+                'latency_ms': latency,
+                'topics': dict(sorted(topics.items())),
+            }
+        )
+    )
     return 0 if total['answered'] else 1
 
 

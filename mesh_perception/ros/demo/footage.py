@@ -1,4 +1,5 @@
 """The demonstration's footage and its calibration, and any other video with a calibration file as a camera."""
+
 from xml.etree import ElementTree
 
 from mesh_perception.geometry.camera import Camera
@@ -21,11 +22,26 @@ def load_calibration(path):
 def _camera(element):
     view, inner = element.find('fov_video'), element.find('intrinsic')
     number = {key: float(value) / _SUBPIXELS for key, value in inner.attrib.items()}
-    distortion = [number[key] for key in ('radialDistortion1', 'radialDistortion2', 'tangentalDistortion1',
-                                          'tangentalDistortion2', 'radialDistortion3')]
+    distortion = [
+        number[key]
+        for key in (
+            'radialDistortion1',
+            'radialDistortion2',
+            'tangentalDistortion1',
+            'tangentalDistortion2',
+            'radialDistortion3',
+        )
+    ]
     return element.get('serial'), Camera.from_intrinsics(
-        int(view.get('right')) + 1, int(view.get('bottom')) + 1, number['focalLengthU'], number['focalLengthV'],
-        number['centerPointU'], number['centerPointV'], distortion, 'plumb_bob')
+        int(view.get('right')) + 1,
+        int(view.get('bottom')) + 1,
+        number['focalLengthU'],
+        number['focalLengthV'],
+        number['centerPointU'],
+        number['centerPointV'],
+        distortion,
+        'plumb_bob',
+    )
 
 
 def demo_footage(camera):

@@ -1,4 +1,5 @@
 """A camera made of footage: publishes `image` and `camera_info`, the next image when the last one was answered."""
+
 import json
 import sys
 import threading
@@ -15,16 +16,22 @@ from mesh_perception.media import frame_count, read_frames
 from mesh_perception.msg import SmplPeople
 from mesh_perception.ros.demo.footage import demo_footage
 
-PATIENCE = 2.0     # s until a frame counts as not answered
-DISCOVERY = 60.0   # s to wait for the node: it loads its networks first
+PATIENCE = 2.0  # s until a frame counts as not answered
+DISCOVERY = 60.0  # s to wait for the node: it loads its networks first
 
 
 def camera_info(camera):
     """Camera -> sensor_msgs/CameraInfo without a header."""
     k = camera.k
-    return CameraInfo(width=camera.width, height=camera.height, k=k.flatten().tolist(),
-                      distortion_model=camera.model, d=camera.distortion.tolist(), r=[1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0],
-                      p=[k[0, 0], 0.0, k[0, 2], 0.0, 0.0, k[1, 1], k[1, 2], 0.0, 0.0, 0.0, 1.0, 0.0])
+    return CameraInfo(
+        width=camera.width,
+        height=camera.height,
+        k=k.flatten().tolist(),
+        distortion_model=camera.model,
+        d=camera.distortion.tolist(),
+        r=[1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0],
+        p=[k[0, 0], 0.0, k[0, 2], 0.0, 0.0, k[1, 1], k[1, 2], 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
 
 
 class FootagePublisher(Node):
@@ -52,8 +59,9 @@ class FootagePublisher(Node):
     def play(self):
         """Publishes the footage. -> {'frames', 'answered', 'latency_ms' [...]}"""
         deadline = time.monotonic() + DISCOVERY
-        while rclpy.ok() and (self.image_publisher.get_subscription_count() == 0
-                              or self.count_publishers(self.answers) == 0):
+        while rclpy.ok() and (
+            self.image_publisher.get_subscription_count() == 0 or self.count_publishers(self.answers) == 0
+        ):
             if time.monotonic() > deadline:
                 raise TimeoutError(f'nobody subscribed to {self.image_publisher.topic_name} within {DISCOVERY:g} s')
             time.sleep(0.05)

@@ -1,4 +1,5 @@
 """Records what the node says: an MCAP bag, people.json, the overlay as a video and pictures of it."""
+
 import json
 import signal
 import sys
@@ -62,14 +63,15 @@ class Recorder(Node):
         self.video = VideoFile(self.folder / f'{self.camera}.mp4', 30.0)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         for topic, kind, qos, also in (
-                ('image', Image, qos_profile_sensor_data, None),
-                ('camera_info', CameraInfo, qos_profile_sensor_data, None),
-                (f'{source}/people', SmplPeople, 50, self._people),
-                (f'{source}/markers', MarkerArray, 50, None),
-                (f'{source}/overlay', Image, qos_profile_sensor_data, self._overlay),
-                (f'{source}/body_model', BodyModel, latched, None),
-                ('/tf', TFMessage, 50, None),
-                ('/diagnostics', DiagnosticArray, 10, None)):
+            ('image', Image, qos_profile_sensor_data, None),
+            ('camera_info', CameraInfo, qos_profile_sensor_data, None),
+            (f'{source}/people', SmplPeople, 50, self._people),
+            (f'{source}/markers', MarkerArray, 50, None),
+            (f'{source}/overlay', Image, qos_profile_sensor_data, self._overlay),
+            (f'{source}/body_model', BodyModel, latched, None),
+            ('/tf', TFMessage, 50, None),
+            ('/diagnostics', DiagnosticArray, 10, None),
+        ):
             self._record(topic, kind, qos, also)
 
     def _record(self, topic, kind, qos, also):
@@ -88,6 +90,7 @@ class Recorder(Node):
                     self._write(name, kind, data)
                     if also:
                         also(message)
+
         self.create_subscription(kind, topic, callback, qos, raw=True)
 
     def _write(self, topic, kind, data):
@@ -97,11 +100,26 @@ class Recorder(Node):
         self.bag.write(self.connections[topic], self.get_clock().now().nanoseconds, data)
 
     def _people(self, message):
-        self.people.append((message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec, [
-            {'track_id': person.id, 'state': person.state, 'score': person.score, 'box': person.box.tolist(),
-             'joints': person.joints.reshape(24, 3).tolist(), 'joints_2d': person.joints_2d.reshape(24, 2).tolist(),
-             'joint_confidence': person.joint_confidence.tolist(), 'pose': person.pose.tolist(),
-             'betas': list(person.betas), 'translation': person.translation.tolist()} for person in message.people]))
+        self.people.append(
+            (
+                message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec,
+                [
+                    {
+                        'track_id': person.id,
+                        'state': person.state,
+                        'score': person.score,
+                        'box': person.box.tolist(),
+                        'joints': person.joints.reshape(24, 3).tolist(),
+                        'joints_2d': person.joints_2d.reshape(24, 2).tolist(),
+                        'joint_confidence': person.joint_confidence.tolist(),
+                        'pose': person.pose.tolist(),
+                        'betas': list(person.betas),
+                        'translation': person.translation.tolist(),
+                    }
+                    for person in message.people
+                ],
+            )
+        )
 
     def _overlay(self, rgb):
         self.video.write(rgb)
