@@ -7,7 +7,9 @@ from pkgutil import extend_path
 # A source checkout finds the generated `mesh_perception.msg` wherever the build installed it; the folder at the end
 # answers where nothing built it.
 __path__ = [*extend_path(__path__, __name__), str(Path(__file__).parent / 'unbuilt')]
-# Threads that wait without spinning: on a robot's few cores the camera's driver needs them meanwhile, and frames come
-# several times as fast. Read when torch starts its threads; whoever sets it knows better.
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+# torch's threads by default spin for long while they wait: on a robot's few cores, where the camera's driver and others
+# want to run meanwhile, frames then come several times as late. Never spinning is slow as well; this is between.
+# Read when torch starts; whoever sets a policy knows better.
+if 'OMP_WAIT_POLICY' not in os.environ:
+    os.environ.setdefault('GOMP_SPINCOUNT', '20000')
 __version__ = '0.1.0'

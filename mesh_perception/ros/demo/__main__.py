@@ -56,7 +56,9 @@ def play(camera, frames, output, values, models):
     try:
         recorder.stdout.readline()
         running.append(start('mesh_perception.ros.node', camera, {'publish_overlay': 'true', **models}, values, None))
-        publisher = start('mesh_perception.ros.demo.publisher', camera, {'camera': camera, 'frames': frames}, values)
+        publisher = start(
+            'mesh_perception.ros.demo.publisher', camera, {'camera': camera, 'frames': frames, 'listeners': 2}, values
+        )
         running.append(publisher)
         published = publisher.communicate()[0]
         if publisher.returncode:

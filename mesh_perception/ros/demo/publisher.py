@@ -35,7 +35,7 @@ def camera_info(camera):
 
 
 class FootagePublisher(Node):
-    """Parameters: camera (cam01 to cam04), frames (0: all), loop, frame_id."""
+    """Parameters: camera (cam01 to cam04), frames (0: all), loop, frame_id, answers (their topic), listeners to them."""
 
     def __init__(self):
         super().__init__('footage')
@@ -44,6 +44,7 @@ class FootagePublisher(Node):
         self.loop = self.declare_parameter('loop', False).value
         self.frame_id = self.declare_parameter('frame_id', f'{self.camera_name}_optical_frame').value
         self.answers = self.declare_parameter('answers', 'mesh_perception/people').value
+        self.listeners = self.declare_parameter('listeners', 1).value
         self.path, self.camera = demo_footage(self.camera_name)
         self.image_publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         self.info_publisher = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
@@ -58,14 +59,7 @@ class FootagePublisher(Node):
 
     def play(self):
         """Publishes the footage. -> {'frames', 'answered', 'latency_ms' [...]}"""
-        deadline = time.monotonic() + DISCOVERY
-        while rclpy.ok() and (
-            self.image_publisher.get_subscription_count() == 0 or self.count_publishers(self.answers) == 0
-        ):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f'nobody subscribed to {self.image_publisher.topic_name} within {DISCOVERY:g} s')
-            time.sleep(0.05)
-        time.sleep(0.5)  # the other direction is discovered a moment later
+        self._wait_for_everybody()
         sent = 0
         total = self.frames or (None if self.loop else frame_count(self.path))
         with tqdm(total=total, desc=self.camera_name, unit='frame') as progress:
@@ -77,6 +71,19 @@ class FootagePublisher(Node):
                     sent += 1
                     progress.update()
         return {'frames': sent, 'answered': len(self.latencies), 'latency_ms': self.latencies}
+
+    def _wait_for_everybody(self):
+        """Until the node takes images and its answers reach all who want them: what is sent before is lost."""
+        deadline = time.monotonic() + DISCOVERY
+        while rclpy.ok() and (
+            self.image_publisher.get_subscription_count() == 0
+            or self.count_publishers(self.answers) == 0
+            or self.count_subscribers(self.answers) < self.listeners
+        ):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'nobody subscribed to {self.image_publisher.topic_name} within {DISCOVERY:g} s')
+            time.sleep(0.05)
+        time.sleep(1.5)  # the node discovers its listeners a moment later than we see them
 
     def _publish(self, rgb):
         info, image = camera_info(self.camera), Image()
@@ -93,6 +100,8 @@ class FootagePublisher(Node):
         self.image_publisher.publish(image)
         if self.answered.wait(PATIENCE):
             self.latencies.append(1e3 * (time.monotonic() - begin))
+        else:
+            tqdm.write(f'{self.camera_name}: a frame was not answered within {PATIENCE:g} s', file=sys.stderr)
 
 
 def main():
