@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mesh_perception.resources import data_file
-from mesh_perception.skeleton.absolute import place
+from mesh_perception.skeleton.absolute import on_rays, place
 from mesh_perception.skeleton.landmark_hints import landmark_hints
 from mesh_perception.types import Skeletons
 
@@ -56,10 +56,7 @@ def skeletons_from_landmarks(landmarks, camera, mapping):
     confidence = certain @ (share / share.sum(1, keepdim=True)).T
 
     root, rays, weights = place(relative, image, confidence, camera)
-    joints = relative + root[:, None]
-    # Seen joints lie on their rays, at the depth that the skeleton gives them (MeTRAbs' reconstruction).
-    on_ray = torch.cat((rays * joints[..., 2:], joints[..., 2:]), -1)
-    joints = torch.lerp(joints, on_ray, weights[..., None])
+    joints = on_rays(relative + root[:, None], rays, weights)
 
     directions, hint_weights = landmark_hints(landmarks.world @ turn, certain, relative)
     return Skeletons(
