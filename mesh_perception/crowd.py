@@ -41,7 +41,7 @@ def find_scene(pipeline, width, height):
         if index == _FRAME:
             break
     tracks = _largest(pipeline.tracker.following)
-    detections = _largest(pipeline._detect(torch.from_numpy(image).to(pipeline.device)))
+    detections = _largest(pipeline.detect(torch.from_numpy(image)))
     if min(len(tracks), len(detections)) < ACTORS:
         raise ValueError(f"the footage's {ACTORS} actors were not found in a picture of {width}x{height}")
     return Scene(image, view, tracks, detections)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from mesh_perception.body import load_body, skin, skin_joints
@@ -23,24 +24,41 @@ from mesh_perception.types import People, Regions
 def choose_device(name):
     """'auto' is the GPU where there is one. Raises ValueError for a device that is not there."""
     if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f'unknown device {name!r}: expected auto, cpu, cuda or cuda:N') from None
-    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        device = None
+    if device is None or device.type not in ('cpu', 'cuda'):
+        raise ValueError(f'unknown device {name!r}: expected auto, cpu, cuda or cuda:N')
+    if device.type != 'cuda':
+        return device
+    index = device.index or 0
+    if index >= torch.cuda.device_count():
         raise ValueError(f'device {name!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices')
-    return device
+    return torch.device('cuda', index)  # tensors name theirs with the index: without it the two would differ
+
+
+def as_picture(image, camera):
+    """A numpy image as a tensor (H, W, 3) on the CPU. Raises ValueError unless it is uint8 RGB of the camera's size."""
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.shape != (camera.height, camera.width, 3):
+        raise ValueError(
+            f'image of shape {image.shape} and type {image.dtype} does not fit a camera of '
+            f'{camera.width}x{camera.height}: expected ({camera.height}, {camera.width}, 3) and uint8'
+        )
+    # Torch takes no mirrored views, and warns of memory that it must not write to.
+    return torch.from_numpy(np.require(image, requirements=('C', 'W')))
 
 
 @dataclass
-class _Seen:
+class Seen:
     """One look at the image: everything about every candidate, back on the CPU."""
 
     candidates: Candidates
     landmarks: Landmarks
-    people: People
-    valid: torch.Tensor
+    people: People  # without ids and states
+    valid: torch.Tensor  # (N,) bool, which of them are people, each once
 
 
 class MeshPipeline:
@@ -63,52 +81,46 @@ class MeshPipeline:
         """Forgets everybody: the next image has nothing to do with the last."""
         self.tracker.reset()
 
-    @torch.inference_mode()
     def __call__(self, image, camera, stamp=0.0):
         """image: uint8 (H, W, 3) RGB numpy; camera: Camera of that size; stamp: s. -> People on the CPU.
 
         Raises ValueError where image and camera do not fit together.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.shape[:2] != (camera.height, camera.width):
-            raise ValueError(
-                f'image of shape {tuple(image.shape)} does not fit a camera of '
-                f'{camera.width}x{camera.height}: expected ({camera.height}, {camera.width}, 3)'
-            )
+        picture = as_picture(image, camera)
         self.stopwatch.milliseconds = {}
-        picture = torch.from_numpy(image).to(self.device)
+        with torch.inference_mode():
+            people = self._follow(picture, camera, stamp)
+        # Tensors of the caller's own: the tracker goes on with its, and inference mode's could not be changed.
+        return people.clone()
+
+    def _follow(self, picture, camera, stamp):
         self.tracker.start(stamp)
-        detections = self._detect(picture) if self.tracker.wants_detection() else None
-        seen = self._look(picture, camera, detections)
+        detections = None
+        if self.tracker.wants_detection():
+            picture = picture.to(self.device)
+            detections = self.detect(picture)
+        seen = self.look(picture, camera, detections)
         if detections is None and self.tracker.lost_somebody(seen.candidates, seen.valid):
-            seen = self._look(picture, camera, self._detect(picture))
+            picture = picture.to(self.device)
+            seen = self.look(picture, camera, self.detect(picture))
         people = seen.people[seen.valid]
         people.track_ids, people.states = self.tracker.update(
             seen.candidates, seen.valid, seen.landmarks, seen.people.boxes, seen.people.joints[:, 0]
         )
         return people
 
-    def meshes(self, people, light=False):
-        """Vertices (N, V, 3) m in the camera's frame as numpy; `light`: those of the body's light mesh alone."""
-        body = self.light_body if light else self.body
-        with self.stopwatch('mesh'), torch.inference_mode():
-            return (
-                skin(
-                    body,
-                    people.rotations.to(self.device),
-                    people.betas.to(self.device),
-                    people.translation.to(self.device),
-                )
-                .vertices.cpu()
-                .numpy()
-            )
-
-    def _detect(self, picture):
+    @torch.inference_mode()
+    def detect(self, picture):
+        """Who a detector sees in a picture (H, W, 3), uint8 RGB tensor: Detections on the CPU."""
         with self.stopwatch('detect'):
             return move([self.detector(picture)], 'cpu')[0]
 
-    def _look(self, picture, camera, detections):
+    @torch.inference_mode()
+    def look(self, picture, camera, detections=None):
+        """Looks at everybody who is followed, and at detections (on the CPU) of others, in a picture (H, W, 3), a uint8
+        RGB tensor: Seen. Off the CPU, all goes there in one copy and comes back in another."""
         candidates = self.tracker.propose(detections, regions_of_detections)
-        regions, found = move([candidates.regions, candidates.detections], self.device)
+        picture, regions, found = move([picture, candidates.regions, candidates.detections], self.device)
         landmarks = self._landmarks(picture, camera, regions)
         new = slice(int((candidates.tracks >= 0).sum()), None)
         if len(candidates.tracks[new]):
@@ -119,7 +131,14 @@ class MeshPipeline:
             landmarks = Landmarks.cat([landmarks[: new.start], better])
         people = self._people(landmarks, camera)
         landmarks, people = move([landmarks, people], 'cpu')
-        return _Seen(candidates, landmarks, people, self.tracker.valid(candidates, landmarks, people.boxes))
+        return Seen(candidates, landmarks, people, self.tracker.valid(candidates, landmarks, people.boxes))
+
+    def meshes(self, people, light=False):
+        """Vertices (N, V, 3) m in the camera's frame as numpy; `light`: those of the body's light mesh alone."""
+        body = self.light_body if light else self.body
+        with self.stopwatch('mesh'), torch.inference_mode():
+            parameters = move([people.rotations, people.betas, people.translation], self.device)
+            return skin(body, *parameters).vertices.cpu().numpy()
 
     def _landmarks(self, picture, camera, regions):
         with self.stopwatch('crop'):
@@ -141,8 +160,8 @@ class MeshPipeline:
         points = torch.cat((joints_2d, landmarks.image), 1)
         unknown = joints.new_full((len(joints), 24), float('nan'))
         return People(
-            track_ids=joints.new_zeros(len(joints)),
-            states=joints.new_zeros(len(joints)),
+            track_ids=torch.zeros_like(joints[:, 0, 0], dtype=torch.int64),
+            states=torch.zeros_like(joints[:, 0, 0], dtype=torch.uint8),
             scores=skeletons.scores,
             boxes=torch.cat((points.amin(1), points.amax(1)), 1),
             rotations=parameters.rotations,

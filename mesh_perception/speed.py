@@ -86,7 +86,7 @@ def _rows(pipeline, scene, count, plan):
     _forget_peak()
     pipeline.reset()
     picture = torch.from_numpy(scene.image).to(pipeline.device)
-    detect = _repeat(pipeline, plan, lambda: pipeline._detect(picture))['all']
+    detect = _repeat(pipeline, plan, lambda: pipeline.detect(picture))['all']
     rows, last = [], {}
     for mode in ('video', 'single image'):
         pipeline.reset()
@@ -97,7 +97,7 @@ def _rows(pipeline, scene, count, plan):
             detections = crowd_of(scene.detections, count)
 
         def look(detections=detections):
-            last['seen'] = pipeline._look(torch.from_numpy(scene.image).to(pipeline.device), scene.camera, detections)
+            last['seen'] = pipeline.look(torch.from_numpy(scene.image), scene.camera, detections)
 
         times = _repeat(pipeline, plan, look)
         stages = {name: times[name] for name in ('crop', 'skeleton', 'inverse kinematics', 'other')}

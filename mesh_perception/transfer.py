@@ -20,15 +20,18 @@ def _rebuild(value, tensors):
 
 
 def move(batches, device):
-    """Dataclasses of float32 tensors, all on one device, onto another with a single copy.
+    """Tensors and dataclasses of tensors onto another device with a single copy, whatever their types.
 
-    batches: a sequence, returned as a list. Nothing is copied where they already are.
+    batches: a sequence, returned as a list. What is there already is not copied; the rest lies on one other device.
     """
     tensors = [t for batch in batches for t in _tensors(batch)]
-    if not tensors or tensors[0].device == torch.device(device):
-        return list(batches)
-    flat = torch.cat([t.reshape(-1) for t in tensors]).to(device)
-    parts = iter(
-        part.reshape(t.shape) for part, t in zip(flat.split([t.numel() for t in tensors]), tensors, strict=True)
-    )
-    return [_rebuild(batch, parts) for batch in batches]
+    away = [i for i, t in enumerate(tensors) if t.device != torch.device(device)]
+    if away:
+        # As bytes; the widest numbers first, so that every tensor begins at a multiple of its numbers' width.
+        away.sort(key=lambda i: -tensors[i].element_size())
+        parts = [tensors[i].reshape(-1).view(torch.uint8) for i in away]
+        moved = torch.cat(parts).to(device).split([len(part) for part in parts])
+        for i, part in zip(away, moved, strict=True):
+            tensors[i] = part.view(tensors[i].dtype).view(tensors[i].shape)
+    left = iter(tensors)
+    return [_rebuild(batch, left) for batch in batches]

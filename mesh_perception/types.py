@@ -22,6 +22,9 @@ class _Batch:
     def to(self, *args, **kwargs):
         return type(self)(**{f.name: getattr(self, f.name).to(*args, **kwargs) for f in fields(self)})
 
+    def clone(self):
+        return type(self)(**{f.name: getattr(self, f.name).clone() for f in fields(self)})
+
     @classmethod
     def cat(cls, batches):
         """Concatenates along people; at least one batch."""

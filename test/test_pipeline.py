@@ -114,9 +114,41 @@ def test_an_image_of_another_size_than_the_camera_is_refused(pipeline, footage):
         pipeline(np.zeros((10, 10, 3), np.uint8), footage[1], 0.0)
 
 
+def test_an_image_of_another_type_is_refused(pipeline, footage):
+    with pytest.raises(ValueError, match='type float32 does not fit'):
+        pipeline(np.zeros((1920, 1088, 3), np.float32), footage[1], 0.0)
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('view', ['read-only', 'mirrored', 'every second pixel'])
+def test_any_layout_of_the_image_will_do(pipeline, view):
+    data = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    image = {
+        'read-only': np.frombuffer(data.tobytes(), np.uint8).reshape(data.shape),
+        'mirrored': data[:, ::-1, ::-1],
+        'every second pixel': np.repeat(data, 2, 1)[:, ::2],
+    }[view]
+    pipeline.reset()
+    assert len(pipeline(image, Camera.from_fov(128, 96, 60), 0.0)) >= 0
+
+
+def test_the_answer_is_the_callers_own(pipeline, footage):
+    """It may be changed in place, and what is done to it does not reach the tracker."""
+    frames, camera = footage
+    pipeline.reset()
+    first = pipeline(frames[0].image, camera, 0.0)
+    ids = first.track_ids.tolist()
+    first.track_ids[:] = 1000
+    first.joints += 1
+    (first.joints * torch.ones(3, requires_grad=True)).sum().backward()
+    assert pipeline(frames[1].image, camera, 0.1).track_ids.tolist() == ids
+
+
 def test_devices_are_checked_by_name():
     assert choose_device('cpu').type == 'cpu'
     with pytest.raises(ValueError, match="unknown device 'gpu'"):
         choose_device('gpu')
+    with pytest.raises(ValueError, match='unknown device'):
+        choose_device('mps')  # torch knows it, nothing here was tried on it
     with pytest.raises(ValueError, match="'cuda:99' is not there"):
         choose_device('cuda:99')
