@@ -31,17 +31,28 @@ def build_parser(wanted=None):
     return parser
 
 
+def missing_package(error):
+    """One line for a ModuleNotFoundError. The error again if it is about a part of this package."""
+    name = (error.name or '').split('.')[0]
+    if name in ('', 'mesh_perception'):
+        raise error
+    return f'the Python package {name!r} is not installed for {sys.executable}; see the installation in README.md'
+
+
 def main(argv=None):
     """Runs a command. -> exit code: 0 done, 1 something failed (said in one line), 2 wrong usage, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    parser = build_parser(argv[0] if argv and argv[0] in COMMANDS else None)
-    arguments = parser.parse_args(argv)
     try:
+        parser = build_parser(argv[0] if argv and argv[0] in COMMANDS else None)
+        arguments = parser.parse_args(argv)
         return arguments.handler(arguments)
     except (ValueError, OSError) as error:
         print(f'mesh-perception: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:  # on a robot: the virtual environment that has torch is not active
+        print(f'mesh-perception: {missing_package(error)}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('mesh-perception: interrupted', file=sys.stderr)

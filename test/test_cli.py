@@ -25,6 +25,17 @@ def test_help_needs_no_torch(arguments):
         assert all(f'\n    {name} ' in done.stdout for name in COMMANDS)
 
 
+def test_a_package_that_is_not_installed_is_said_in_one_line(tmp_path):
+    program = (
+        'import sys\nsys.modules["torch"] = None  # as if it were not there\n'
+        'from mesh_perception.cli import main\nsys.exit(main(["describe"]))\n'
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == ''
+    assert done.stderr.startswith("mesh-perception: the Python package 'torch' is not installed for ")
+    assert done.stderr.count('\n') == 1
+
+
 def test_the_version_is_the_packages(capsys):
     with pytest.raises(SystemExit) as ended:
         main(['--version'])
