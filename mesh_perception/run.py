@@ -31,12 +31,12 @@ def register(subparsers):
     parser = subparsers.add_parser(
         'run',
         help='meshes of the people in pictures, videos or folders, without ROS',
-        description='Reconstructs the people in pictures, videos and folders of both.',
+        description='Draws the meshes of the people in pictures, videos and folders of both over them.',
     )
     parser.add_argument('inputs', nargs='+', metavar='IMAGE|VIDEO|FOLDER')
     parser.add_argument('--models', default='embedded', help='a model set, or the path of one (default: embedded)')
     parser.add_argument('--body', help="an SMPL .pkl or .npz of your own instead of the set's body")
-    parser.add_argument('--device', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--device', help='auto (the GPU where there is one), cpu, cuda or cuda:N (default: auto)')
     camera = parser.add_mutually_exclusive_group()
     camera.add_argument('--camera', metavar='fx,fy,cx,cy', help='intrinsics in pixels, without distortion')
     camera.add_argument(
@@ -99,12 +99,13 @@ def run(arguments):
     finally:  # whoever interrupts a long video keeps what was found
         if arguments.json:
             _write(arguments.json, json.dumps(records))
-    frames, people = len(records), sum(map(len, records.values()))
+    frames, most = len(records), max(map(len, records.values()), default=0)
     if frames:
         print(
             f'{frames} {"frame" if frames == 1 else "frames"}, '
-            + (f'{people} people' if people else 'nobody found')
+            + (f'at most {most} {"person" if most == 1 else "people"} in one' if most else 'nobody found')
             + (f'; overlays in {out}' if out else '')
+            + (f'; people in {arguments.json}' if arguments.json else '')
         )
     return 1 if failures else 0
 
@@ -204,7 +205,7 @@ def _folder(path):
         path.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=path).close()
     except OSError as error:
-        raise MediaError(f'{path}: cannot be written: {error.strerror}') from None
+        raise _unwritable(path, error) from None
     return path
 
 
@@ -212,11 +213,21 @@ def _prepare_json(path):
     """Says before the work, not after it, that the file cannot be written."""
     if path.suffix.lower() in PICTURES + VIDEOS:  # `--json` followed by an input
         raise MediaError(f'--json {path}: that is the name of a picture or a video, expected that of a JSON file')
-    _write(path, '{}')
+    there = path.exists()
+    try:
+        path.open('a').close()  # what an earlier run left stays until there is something new
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    if not there:
+        path.unlink()
 
 
 def _write(path, text):
     try:
         path.write_text(text)
     except OSError as error:
-        raise MediaError(f'{path}: cannot be written: {error.strerror}') from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path, error):
+    return MediaError(f'{path}: cannot be written: {error.strerror}')

@@ -274,6 +274,15 @@ def test_a_mistake_in_the_arguments_is_said_in_one_line_before_the_work(
     assert output.out == ''
 
 
+def test_people_of_an_earlier_run_outlive_a_mistake_in_the_next(place, tmp_path, capsys):
+    people, fresh = tmp_path / 'people.json', tmp_path / 'fresh.json'
+    people.write_text('{"earlier": []}')
+    for file in (people, fresh):
+        arguments = ['--no-overlay', '--json', str(file), '--fov', '200']
+        assert main(['run', str(place / 'two.png'), *arguments]) == 1
+    assert people.read_text() == '{"earlier": []}' and not fresh.exists()
+
+
 def test_missing_weights_are_named_with_the_command_that_gets_them(place, tmp_path):
     code, out, err = run_command(
         place / 'two.png', '--no-overlay', '--fov', 60, MESH_PERCEPTION_CACHE=str(tmp_path / 'cache')
