@@ -37,7 +37,7 @@ PARAMETERS = (
         'overrides',
         [''],
         "Changes to the model set, each 'KEY=VALUE', e.g. "
-        "'skeleton.network=blazepose_heavy' or 'tracking.detect_every=6'.",
+        "'skeleton.network=blazepose_full' or 'tracking.detect_every=6'.",
         read_only=True,
     ),
     _Parameter(

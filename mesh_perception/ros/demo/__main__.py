@@ -80,6 +80,11 @@ def main():
     parser.add_argument('--models', help='a model set other than the default')
     arguments = parser.parse_args()
     cameras = CAMERAS if arguments.cameras == 'all' else arguments.cameras.split(',')
+    unknown = [camera for camera in cameras if camera not in CAMERAS]
+    if unknown:
+        parser.error(f'unknown camera {unknown[0]!r}: expected one of {", ".join(CAMERAS)}, or all')
+    if arguments.frames < 0:
+        parser.error(f'{arguments.frames} frames: expected a positive number, or 0 for all')
     values = environment()
     total, people, topics, latencies = Counter(), Counter(), Counter(), []
     by_name = {}
@@ -103,6 +108,7 @@ def main():
         by_name.update(json.loads((arguments.output / f'{camera}_people.json').read_text()))
         (arguments.output / f'{camera}_people.json').unlink()
     (arguments.output / 'people.json').write_text(json.dumps(by_name))
+    print(f'look at {arguments.output}: CAMERA.mp4 and CAMERA_*.jpg (overlays), people.json, CAMERA.bag (MCAP)')
     latency = {f'p{q}': round(float(np.percentile(latencies, q)), 1) if latencies else None for q in (50, 95)}
     print(
         json.dumps(

@@ -35,7 +35,7 @@ def camera_info(camera):
 
 
 class FootagePublisher(Node):
-    """Parameters: camera (cam01 to cam04), frames (0: all), loop, frame_id, answers (their topic), listeners to them."""
+    """Parameters: camera (cam01 to cam04), frames (0: all), loop, frame_id, answers (their topic), listeners to it."""
 
     def __init__(self):
         super().__init__('footage')
