@@ -37,8 +37,15 @@ def greedy(similar: Tensor) -> Tensor:
         keep = now
 
 
-def suppress(boxes: Tensor, scores: Tensor, limit: float) -> Tensor:
-    """Non-maximum suppression: indices (K,), best first, of boxes (N, 4) over `limit` of no better kept one."""
+def suppress(boxes: Tensor, scores: Tensor, limit: float, classes: Tensor | None = None) -> Tensor:
+    """Non-maximum suppression: indices (K,), best first, of boxes (N, 4) over `limit` of no better kept one.
+
+    With `classes` (N,) a box suppresses only those of its own class.
+    """
     order = scores.argsort(descending=True, stable=True)
     ranked = boxes[order]
-    return order[greedy(overlaps(ranked, ranked) > limit)]
+    similar = overlaps(ranked, ranked) > limit
+    if classes is not None:
+        kinds = classes[order]
+        similar &= kinds[:, None] == kinds[None]
+    return order[greedy(similar)]

@@ -27,12 +27,25 @@ def letterbox(image: Tensor, size: int, square: bool, fill: float) -> Letterbox:
     height, width = image.shape[:2]
     ratio = size / max(height, width)
     new_height, new_width = max(1, round(height * ratio)), max(1, round(width * ratio))
+    right, bottom = (size - new_width, size - new_height) if square else (-new_width % 32, -new_height % 32)
+    return _place(image, new_width, new_height, new_width + right, new_height + bottom, fill)
+
+
+def letterbox_into(image: Tensor, width: int, height: int, fill: float) -> Letterbox:
+    """Resizes (antialiased) the uint8 RGB `image` (H, W, 3) to fit width x height and pads it with `fill` to that."""
+    ratio = min(width / image.shape[1], height / image.shape[0])
+    new_height, new_width = (max(1, round(side * ratio)) for side in image.shape[:2])
+    return _place(image, new_width, new_height, width, height, fill)
+
+
+def _place(image: Tensor, new_width: int, new_height: int, width: int, height: int, fill: float) -> Letterbox:
+    """The image resized to new_width x new_height, in the upper left of width x height."""
     pixels = image.permute(2, 0, 1)[None]
     if image.device.type != 'cpu':  # the CPU shrinks bytes several times faster than floats; CUDA takes floats alone
         pixels = pixels.float()
     pixels = F.interpolate(pixels, (new_height, new_width), mode='bilinear', antialias=True).float()
-    right, bottom = (size - new_width, size - new_height) if square else (-new_width % 32, -new_height % 32)
-    return Letterbox(F.pad(pixels, (0, right, 0, bottom), value=fill), (new_width / width, new_height / height))
+    pixels = F.pad(pixels, (0, width - new_width, 0, height - new_height), value=fill)
+    return Letterbox(pixels, (new_width / image.shape[1], new_height / image.shape[0]))
 
 
 def check_image(image) -> Tensor:
