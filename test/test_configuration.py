@@ -1,6 +1,26 @@
-import pytest
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 
-from mesh_perception.configuration import Config, ConfigurationError, load_config, model_sets
+import pytest
+import yaml
+
+from mesh_perception.configuration import (
+    Config,
+    ConfigurationError,
+    MissingFileError,
+    RefinementConfig,
+    load_config,
+    model_files,
+    model_sets,
+    require,
+)
+from mesh_perception.resources import config_directory
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('MESH_PERCEPTION_CACHE', str(tmp_path / 'cache'))
+    return tmp_path / 'cache'
 
 
 def write(path, text):
@@ -34,6 +54,15 @@ def test_overrides_reach_nested_keys():
         ('tracking: {max_people: 0}', "'tracking.max_people'"),
         ('skeleton: {network: openpose}', "'skeleton.network'"),
         ('skeleton: 3', "'skeleton'"),
+        ('detection: {kind: yolov5}', "'detection.kind' must be one of movenet_nanodet, yolov4, got 'yolov5'"),
+        ('skeleton: {kind: metric, depth: 49}', "'skeleton.depth' must be one of 18, 34, 50, 101, got 49"),
+        ('skeleton: {depth: 50}', "'skeleton.depth' belongs to kind 'metric', but 'skeleton.kind' is 'blazepose'"),
+        ('detection: {kind: yolov4, nanodet: true}', "'detection.nanodet' belongs to kind 'movenet_nanodet'"),
+        ('twist_shape: {weights: a}', "'twist_shape.weights' belongs to kind 'network'"),
+        ('refinement: {kind: transformer, people: 0}', "'refinement.people'"),
+        ('refinement: none', "'refinement' must hold keys"),
+        ('refinement: {kind: }', "'refinement.kind' must be of type str, got None"),
+        ('folder: 3', "'folder'"),
         ('[1, 2]', 'expected keys'),
         ('a: [', 'not readable as YAML'),
     ],
@@ -54,3 +83,100 @@ def test_an_unknown_set_or_a_missing_file_is_refused_by_name(tmp_path):
 
 def test_an_empty_file_means_the_defaults(tmp_path):
     assert load_config(write(tmp_path / 'embedded.yaml', '')) == Config()
+
+
+def test_the_paper_set_has_the_paper_sizes():
+    config = load_config('paper')
+    assert (config.detection.kind, config.skeleton.kind, config.skeleton.depth) == ('yolov4', 'metric', 50)
+    refinement = config.refinement
+    assert (refinement.people, refinement.width, refinement.depth, refinement.heads) == (3, 1024, 2, 4)
+
+
+@pytest.mark.parametrize('name', model_sets())
+def test_a_shipped_set_writes_out_every_key_of_its_parts(name):
+    data = yaml.safe_load((config_directory() / 'models' / f'{name}.yaml').read_text())
+    for section in fields(Config):
+        if is_dataclass(section.type):
+            kind = data[section.name].get('kind')
+            wanted = [f.name for f in fields(section.type) if f.metadata.get('kind', kind) == kind]
+            assert sorted(data[section.name]) == sorted(wanted)
+
+
+def test_a_shipped_set_looks_for_its_files_in_the_cache(cache):
+    files = {file.key: file.path for file in model_files(load_config('paper'))}
+    assert files == {
+        'detection.weights': f'{cache}/paper/yolov4.weights',
+        'skeleton.weights': f'{cache}/paper/skeleton.safetensors',
+        'twist_shape.weights': f'{cache}/paper/twist_shape.safetensors',
+        'refinement.weights': f'{cache}/paper/refiner.safetensors',
+        'body': f'{cache}/paper/SMPL_NEUTRAL.pkl',
+    }
+    assert model_files(load_config('embedded')) == []
+
+
+@pytest.mark.parametrize(
+    'folder, start',
+    [('', 'sets'), ('folder: weights', 'sets/weights'), ('folder: ~/m', 'home/m'), ('folder: /m', '/m')],
+)
+def test_paths_in_a_file_of_ones_own_start_at_its_folder(tmp_path, monkeypatch, folder, start):
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    (tmp_path / 'sets').mkdir()
+    write(tmp_path / 'sets' / 'mine.yaml', f'body: a.pkl\nskeleton: {{kind: metric, weights: /abs/s}}\n{folder}')
+    monkeypatch.chdir(tmp_path / 'sets')
+    for path in ('mine.yaml', tmp_path / 'sets' / 'mine.yaml'):
+        config = load_config(path)
+        assert config.body == str(tmp_path / start / 'a.pkl') and config.skeleton.weights == '/abs/s'
+    refined = load_config('mine.yaml', {'refinement.kind': 'transformer'}).refinement
+    assert refined.weights == str(tmp_path / start / 'refiner.safetensors')
+
+
+def test_paths_in_overrides_start_where_the_command_is_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_config('paper', {'body': 'b.npz', 'skeleton.weights': 's'})
+    assert (config.body, config.skeleton.weights) == (str(tmp_path / 'b.npz'), str(tmp_path / 's'))
+    assert load_config('paper', {'body': 'open'}).body == 'open'
+    config = load_config('paper', {'folder': 'here'})
+    assert config.refinement.weights == str(tmp_path / 'here' / 'refiner.safetensors')
+
+
+def test_parts_can_be_mixed(tmp_path):
+    write(tmp_path / 'mixed.yaml', 'detection: {kind: yolov4}\nrefinement: {kind: transformer, width: 128}')
+    config = load_config(tmp_path / 'mixed.yaml')
+    assert (config.detection.kind, config.skeleton.kind, config.refinement.width) == ('yolov4', 'blazepose', 128)
+    config = load_config('embedded', {'skeleton.depth': 18, 'skeleton.kind': 'metric', 'detection.kind': 'yolov4'})
+    assert (config.skeleton.depth, config.skeleton.threshold, config.detection.size) == (18, 0.5, 608)
+    config = load_config('paper', {'detection.kind': 'movenet_nanodet', 'refinement.kind': 'none', 'body': 'open'})
+    assert config.detection == Config().detection and config.refinement == RefinementConfig()
+    assert [file.key for file in model_files(config)] == ['skeleton.weights', 'twist_shape.weights']
+
+
+@pytest.mark.parametrize(
+    'overrides, told',
+    [
+        ({'skeleton.network': 'blazepose_full'}, "'skeleton.network' belongs to kind 'blazepose'"),
+        ({'refinement.kind': 'none', 'refinement.people': 5}, "'refinement.people' belongs to kind 'transformer'"),
+        ({'refinement.kind': 'rnn'}, "'refinement.kind' must be one of none, transformer, got 'rnn'"),
+        ({'tracking.kind': 'none'}, "unknown key 'tracking.kind'"),
+        ({'colour.kind': 'none'}, "unknown key 'colour'"),
+        ({'device.x': 1}, "'device' must hold keys for 'device.x', got 'auto'"),
+    ],
+)
+def test_overrides_are_checked_alike(overrides, told):
+    with pytest.raises(ConfigurationError) as error:
+        load_config('paper', overrides)
+    assert told in str(error.value)
+
+
+def test_a_missing_file_is_told_in_one_line_with_how_to_get_it(cache):
+    for file in model_files(load_config('paper')):
+        with pytest.raises(MissingFileError) as error:
+            require(file.path, file.what, file.how)
+        text = str(error.value)
+        assert file.path in text and file.what in text and '\n' not in text
+        assert any(word in text for word in ('get ', 'train it'))
+    path = Path(file.path)
+    path.parent.mkdir(parents=True)
+    with pytest.raises(MissingFileError):
+        require(path.parent, file.what, file.how)
+    path.touch()
+    assert require(file.path, file.what, file.how) == path
