@@ -198,7 +198,7 @@ def test_bad_inputs_are_named_in_a_line_each_and_the_others_are_processed(place,
         tmp_path / 'out',
     )
     assert code == 1
-    # The libpng inside OpenCV 4.6 adds a line of its own, which cannot be turned off.
+    # OpenCV's libpng adds a line of its own, of what its version finds wrong; nothing turns that off.
     err = [line for line in err if not line.startswith('libpng ')]
     assert len(err) == len(bad), err
     for line, (name, reason) in zip(err, bad.items(), strict=True):
