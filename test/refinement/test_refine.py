@@ -93,7 +93,7 @@ def test_refined_rotations_are_rotations(body, make_refiner, make_people):
 
 
 def test_feature_maps_are_averaged(body, make_refiner, make_people):
-    features, initial = make_people(4)
+    initial = make_people(4)[1]
     maps = torch.randn(4, 7, 8, 8, generator=torch.Generator().manual_seed(5))
     wanted = refine(make_refiner(), body, maps.flatten(2).mean(2), initial)
     assert_same(refine(make_refiner(), body, maps, initial), wanted)
