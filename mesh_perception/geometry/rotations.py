@@ -55,31 +55,8 @@ def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
 
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """(..., 3, 3) -> unit quaternions (..., 4) as x, y, z, w with w >= 0."""
-    (a, b, c), (d, e, f), (g, h, i) = (row.unbind(-1) for row in matrix.unbind(-2))
     # Row k is 4 q_k q. The one with the largest q_k is at least of length 2: no square root near zero.
-    products = torch.stack(
-        [
-            1 + a - e - i,
-            b + d,
-            c + g,
-            h - f,
-            b + d,
-            1 - a + e - i,
-            f + h,
-            c - g,
-            c + g,
-            f + h,
-            1 - a - e + i,
-            d - b,
-            h - f,
-            c - g,
-            d - b,
-            1 + a + e + i,
-        ],
-        dim=-1,
-    ).unflatten(-1, (4, 4))
-    largest = products.diagonal(dim1=-2, dim2=-1).argmax(-1)
-    row = products.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
+    row = _longest_row(_horn(matrix) + torch.eye(4, dtype=matrix.dtype, device=matrix.device))
     row = torch.where(row[..., 3:] < 0, -row, row)
     return _unit(row, _axis(row, 3))
 
@@ -112,7 +89,12 @@ def rotation_between(start: Tensor, end: Tensor) -> Tensor:
 
 
 def project_to_rotation(matrix: Tensor) -> Tensor:
-    """The rotation nearest to each matrix (..., 3, 3) in the Frobenius norm (Kabsch: SVD, determinant +1)."""
+    """The rotation nearest to each matrix (..., 3, 3) in the Frobenius norm (Kabsch: determinant +1).
+
+    That is U diag(1, 1, det(U V^T)) V^T of the SVD, found as Horn's quaternion (1987), a 4 x 4 matrix's eigenvector
+    with the largest eigenvalue: unlike an SVD, it never makes the host wait for the device, and a matrix that is not
+    finite does not fail those beside it.
+    """
     return _ProjectToRotation.apply(matrix)
 
 
@@ -122,22 +104,56 @@ class _ProjectToRotation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, matrix):
-        u, values, vh = torch.linalg.svd(matrix)
-        sign = torch.ones_like(values)
-        sign[..., 2] = torch.linalg.det(u @ vh).sign()
-        u, values = u * sign[..., None, :], values * sign
-        ctx.save_for_backward(u, values, vh)
-        return u @ vh
+        ctx.save_for_backward(matrix)
+        horn = _horn(matrix.double() / matrix.abs().amax((-2, -1), keepdim=True).clamp_min(_SHORTEST))
+        # No eigenvalue is below zero then, and a high power leaves the largest one's eigenvector alone: 2^18 is enough
+        # for a gap of 1e-4 between the two largest.
+        size = torch.linalg.vector_norm(horn, dim=(-2, -1), keepdim=True)
+        power = horn + size * torch.eye(4, dtype=horn.dtype, device=horn.device)
+        for _ in range(3):
+            power = torch.linalg.matrix_power(_of_trace_one(power), 64)
+        return quaternion_to_matrix(_longest_row(_of_trace_one(power))).to(matrix.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        u, values, vh = ctx.saved_tensors
+        (matrix,) = ctx.saved_tensors
+        u, values, vh = torch.linalg.svd(matrix)
+        sign = torch.ones_like(values)
+        sign[..., 2] = torch.linalg.det(u @ vh).sign()
+        u, values = u * sign[..., None, :], values * sign
         sums = values[..., :, None] + values[..., None, :]
         # Where two values cancel the nearest rotation is not unique: bound the gradient instead of dividing by zero.
         smallest = (values[..., :1, None] * torch.finfo(values.dtype).eps).clamp_min(_SHORTEST)
         local = u.mT @ gradient @ vh.mT
         return u @ ((local - local.mT) / sums.clamp_min(smallest)) @ vh
+
+
+def _horn(matrix: Tensor) -> Tensor:
+    """(..., 3, 3) -> symmetric (..., 4, 4) K with q K q = trace(R(q)^T matrix) for unit quaternions q as x, y, z, w.
+
+    Of a rotation it is 4 q q^T less the identity.
+    """
+    (a, b, c), (d, e, f), (g, h, i) = (row.unbind(-1) for row in matrix.unbind(-2))
+    rows = [
+        *(a - e - i, b + d, c + g, h - f),
+        *(b + d, e - a - i, f + h, c - g),
+        *(c + g, f + h, i - a - e, d - b),
+        *(h - f, c - g, d - b, a + e + i),
+    ]
+    return torch.stack(rows, dim=-1).unflatten(-1, (4, 4))
+
+
+def _longest_row(products: Tensor) -> Tensor:
+    """Of q q^T (..., 4, 4) the row (..., 4) with the largest entry on the diagonal."""
+    largest = products.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    return products.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
+
+
+def _of_trace_one(matrix: Tensor) -> Tensor:
+    """Matrices (..., N, N) without negative eigenvalues, divided by their traces; zeros stay zeros."""
+    trace = matrix.diagonal(dim1=-2, dim2=-1).sum(-1)
+    return matrix / trace.clamp_min(torch.finfo(trace.dtype).tiny)[..., None, None]
 
 
 def _unit(vector: Tensor, fallback: Tensor, shortest: float = _SHORTEST) -> Tensor:

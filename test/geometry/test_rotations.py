@@ -154,6 +154,24 @@ def test_degenerate_inputs_give_rotations_and_finite_gradients(dtype):
     assert torch.equal(rotation_between(zero, x), torch.eye(3))
 
 
+def test_projection_of_what_is_not_finite_does_not_fail_its_neighbours():
+    matrices = torch.eye(3).repeat(3, 1, 1)
+    matrices[1, 0, 0] = float('nan')
+    assert torch.allclose(project_to_rotation(matrices)[[0, 2]], torch.eye(3), atol=1e-6)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_projection_is_right_for_flat_and_nearly_ambiguous_matrices_of_any_size(dtype):
+    matrices = torch.randn(500, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    u, _, vh = torch.linalg.svd(matrices)
+    values = torch.tensor([1.0, 0.02, 0.0], dtype=torch.float64)  # two bones only, nearly parallel
+    for scale in (1e-6, 1.0, 1e6):
+        flat = (scale * u * values) @ vh
+        expected = u @ torch.diag_embed(torch.stack([*torch.ones(2, 500), torch.linalg.det(u @ vh)], -1).double()) @ vh
+        tolerance = 1e-12 if dtype == torch.float64 else 1e-5
+        assert (project_to_rotation(flat.to(dtype)) - expected).abs().max() < tolerance
+
+
 def test_projection_is_scipys_nearest_rotation():
     noisy = MATRICES[:500] + 0.2 * torch.from_numpy(GENERATOR.normal(size=(500, 3, 3)))
     noisy[::2, :, 0] *= -1  # improper ones
