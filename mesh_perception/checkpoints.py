@@ -15,6 +15,7 @@ from torch import nn
 from mesh_perception import __version__
 from mesh_perception.tensor_files import (
     TensorFileError,
+    checksum,
     open_safetensors,
     read_tensors,
     shown,
@@ -71,11 +72,11 @@ def save_checkpoint(path, module, description):
         raise CheckpointError(f'{path}: the description cannot be written as JSON ({shown(str(error))})') from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     _check_finite(path, tensors)
-    metadata = {'format': FORMAT, 'version': VERSION, 'description': text, 'sha256': _checksum(text, tensors)}
+    metadata = {'format': FORMAT, 'version': VERSION, 'description': text, 'sha256': checksum(text, tensors)}
     try:
         write_safetensors(path, tensors, metadata)
-    except TensorFileError as error:
-        raise CheckpointError(str(error)) from None
+    except OSError as error:
+        raise CheckpointError(f'{path}: cannot be written ({error.strerror or error})') from None
 
 
 def read_description(path):
@@ -97,14 +98,14 @@ def load_checkpoint(path, module, expected):
     """
     try:
         with open_safetensors(path) as file:
-            description, text, checksum = _description(path, file.metadata())
+            description, text, sha256 = _description(path, file.metadata())
             _compare(path, description, expected)
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
             if not isinstance(module, nn.Module):
                 module = _make(path, module, description.hyperparameters, shapes)
             _check_names(path, module, shapes)
             tensors = {name: file.get_tensor(name) for name in shapes}
-            if _checksum(text, tensors) != checksum:
+            if checksum(text, tensors) != sha256:
                 raise CheckpointError(f'{path}: damaged (its checksum does not match)')
             _fill(path, module, tensors)
     except CheckpointError:
@@ -218,12 +219,3 @@ def _check_finite(path, tensors):
     for name, tensor in tensors.items():
         if tensor.is_complex() or (tensor.is_floating_point() and not torch.isfinite(tensor).all()):
             raise CheckpointError(f'{path}: {name} holds values that are not finite')
-
-
-def _checksum(text, tensors):
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
-        digest.update(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
-    return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Files of named tensors: safetensors written in one step; safetensors and torch's .pth read without trusting them."""
 
+import hashlib
 import os
 import pickle
 import re
@@ -31,7 +32,7 @@ def write_safetensors(path, tensors, metadata):
     """Writes {name: tensor} and {key: text}; whoever reads `path`, whatever happens, finds the old file or the new one.
 
     The temporary file lies beside `path` under a hidden name and is on the disk before it takes the place. Raises
-    TensorFileError where the folder cannot be written.
+    OSError where it cannot be written.
     """
     path = Path(path)
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
@@ -46,8 +47,8 @@ def write_safetensors(path, tensors, metadata):
         os.replace(temporary, path)
         temporary = None
         _flush(path.parent)
-    except (OSError, SafetensorError) as error:
-        raise TensorFileError(f'{path}: cannot be written ({getattr(error, "strerror", None) or error})') from None
+    except SafetensorError as error:
+        raise OSError(f'{path}: {error}') from None
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
@@ -60,6 +61,16 @@ def _flush(path):
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def checksum(text, tensors):
+    """The sha256 of a text and of named tensors on the CPU: names, types, shapes and bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        digest.update(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()
 
 
 @contextmanager

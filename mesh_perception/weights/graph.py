@@ -4,16 +4,14 @@ Every operator works on (N, C, H, W) tensors and never mentions N, so a graph im
 one image runs on any number of images. Padding is explicit: (top, bottom, left, right).
 """
 
-import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+
+from mesh_perception.tensor_files import checksum, write_safetensors
 
 FORMAT = 'mesh_perception network'
 
@@ -153,24 +151,14 @@ def save_graph(graph: Graph, path: Path, version: int, source: str) -> None:
     `version` is the importer's, `source` the sha256 of what was imported; `load_graph` asks for both.
     """
     text = _to_json(graph)
-    tensors = {name: tensor.contiguous() for name, tensor in graph.tensors.items()}
     metadata = {
         'format': FORMAT,
         'version': str(version),
         'source': source,
         'graph': text,
-        'sha256': _checksum(text, tensors),
+        'sha256': checksum(text, graph.tensors),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_safetensors(path, graph.tensors, metadata)
 
 
 def load_graph(path: Path, version: int, source: str) -> Graph:
@@ -184,7 +172,7 @@ def load_graph(path: Path, version: int, source: str) -> Graph:
     if (metadata.get('format'), metadata.get('version'), metadata.get('source')) != (FORMAT, str(version), source):
         raise NetworkFileError(f'{path}: not version {version} of this network')
     text = metadata.get('graph', '')
-    if metadata.get('sha256') != _checksum(text, tensors):
+    if metadata.get('sha256') != checksum(text, tensors):
         raise NetworkFileError(f'{path}: damaged (its checksum does not match)')
     try:
         stored = json.loads(text)
@@ -197,15 +185,6 @@ def load_graph(path: Path, version: int, source: str) -> Graph:
 def _to_json(graph: Graph) -> str:
     nodes = [asdict(node) for node in graph.nodes]
     return json.dumps({'input': graph.input, 'outputs': graph.outputs, 'nodes': nodes}, sort_keys=True)
-
-
-def _checksum(text: str, tensors: dict[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
-    return digest.hexdigest()
 
 
 def _count_uses(nodes, outputs) -> dict[str, int]:
