@@ -1,5 +1,6 @@
 """What landmarks of hands, feet and face tell about twists and leaf joints, beside what the joints tell."""
 
+import torch
 import torch.nn.functional as F
 
 from mesh_perception.inverse_kinematics.hints import hand_direction, hints_from_joints
@@ -13,7 +14,6 @@ _CHAINS = {
     for side in ('left', 'right')
     for joint, chain in {
         'hip': ('hip', 'knee', 'ankle'),
-        'knee': ('knee', 'ankle', 'foot_index'),
         'shoulder': ('shoulder', 'elbow', 'wrist'),
     }.items()
 }
@@ -31,7 +31,7 @@ def landmark_hints(landmarks, certain, joints):
         return landmarks[:, _LANDMARK[name]]
 
     def certainty(*names):
-        return certain[:, [_LANDMARK[name] for name in names]].amin(1)
+        return torch.stack([certain[:, _LANDMARK[name]] for name in names]).amin(0)  # a list as index is uploaded
 
     directions, weights = hints_from_joints(joints)
     directions, weights = directions.clone(), weights.clone()

@@ -11,7 +11,7 @@ from mesh_perception.skeleton.absolute import on_rays, place
 from mesh_perception.skeleton.landmark_hints import landmark_hints
 from mesh_perception.types import Skeletons
 
-HIPS = [23, 24]
+HIPS = slice(23, 25)  # a list would be uploaded at each use
 
 
 @dataclass
