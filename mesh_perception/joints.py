@@ -26,6 +26,11 @@ BLAZEPOSE_LANDMARKS = (
 # fmt: on
 
 
+# The limbs' joints, where COCO's keypoints and SMPL's joints name the same (the face hardly tells people apart).
+COCO_LIMBS = (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+SMPL_LIMBS = (16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8)
+
+
 def mirror_indices(names):
     """Index of each name's left/right counterpart (itself for the middle ones), for flipping a joint set."""
     swap = {'left': 'right', 'right': 'left'}

@@ -1,24 +1,25 @@
 """The whole method on one screen: an image and its camera in, people out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from mesh_perception.body import load_body, skin, skin_joints
+from mesh_perception import parts
+from mesh_perception.body import skin, skin_joints
 from mesh_perception.body.light import light_body
-from mesh_perception.detection import Detector
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.crops import crop
 from mesh_perception.inverse_kinematics import initial_parameters
+from mesh_perception.inverse_kinematics.twist_shape import parameters_from_twists
+from mesh_perception.refinement.refine import finish, refine, refine_with_attention
 from mesh_perception.skeleton.absolute import place
-from mesh_perception.skeleton.blazepose import BlazePose, Landmarks, keep_better, regions_of_detections
-from mesh_perception.skeleton.landmark_joints import load_joint_mapping, skeletons_from_landmarks
+from mesh_perception.skeleton.stages import keep_better
 from mesh_perception.stopwatch import Stopwatch
 from mesh_perception.tracking import Tracker
-from mesh_perception.tracking.tracker import Candidates
+from mesh_perception.tracking.tracker import Candidates, Observations
 from mesh_perception.transfer import move
-from mesh_perception.types import People, Regions
+from mesh_perception.types import People, Regions, Sightings
 
 
 def choose_device(name):
@@ -56,7 +57,7 @@ class Seen:
     """One look at the image: everything about every candidate, back on the CPU."""
 
     candidates: Candidates
-    landmarks: Landmarks
+    observations: Observations
     people: People  # without ids and states
     valid: torch.Tensor  # (N,) bool, which of them are people, each once
 
@@ -64,15 +65,25 @@ class Seen:
 class MeshPipeline:
     """People in one camera's images, frame after frame. Not thread-safe; one per camera."""
 
-    def __init__(self, config):
-        """config: Config. Raises ValueError that names a missing weight file, body or device."""
+    def __init__(self, config, random=False, attention=False):
+        """config: Config. random: networks without their weights, to look at. attention: keep the refiner's attention
+        of the last frame's people, (N, 24, N, 24), in `last_attention`.
+
+        Raises ValueError, one line, that names a missing or unfit file, or the device.
+        """
         self.config = config
         self.device = choose_device(config.device)
-        self.body = load_body(config.body).to(self.device)
+        if not random:
+            parts.check_files(config)
+        self.body = parts.make_body(config, self.device, random)
         self.light_body = light_body(self.body)
-        self.detector = Detector(config.detection, device=self.device)
-        self.network = BlazePose(config.skeleton.network, device=self.device)
-        self.mapping = load_joint_mapping(config.skeleton.network).to(self.device)
+        self.detector = parts.make_detector(config, self.device, random)
+        self.skeleton, features = parts.make_skeleton(config, self.device, random)
+        self.twist_shape = parts.make_twist_shape(config, features, self.body, self.device, random)
+        self.refiner = parts.make_refiner(config, features, self.body, self.device, random)
+        if attention and self.refiner is None:
+            raise ValueError(f'model set {config.name}: it has no refiner, and so no attention to show')
+        self.attention, self.last_attention = attention, None
         self.tracker = Tracker(config.tracking, config.skeleton.threshold)
         self.stopwatch = Stopwatch()
         self._warm_up()
@@ -104,9 +115,9 @@ class MeshPipeline:
             picture = picture.to(self.device)
             seen = self.look(picture, camera, self.detect(picture))
         people = seen.people[seen.valid]
-        people.track_ids, people.states = self.tracker.update(
-            seen.candidates, seen.valid, seen.landmarks, seen.people.boxes, seen.people.joints[:, 0]
-        )
+        if self.attention:
+            self.last_attention = self.last_attention[seen.valid][:, :, seen.valid]
+        people.track_ids, people.states = self.tracker.update(seen.candidates, seen.valid, seen.observations)
         return people
 
     @torch.inference_mode()
@@ -119,19 +130,19 @@ class MeshPipeline:
     def look(self, picture, camera, detections=None):
         """Looks at everybody who is followed, and at detections (on the CPU) of others, in a picture (H, W, 3), a uint8
         RGB tensor: Seen. Off the CPU, all goes there in one copy and comes back in another."""
-        candidates = self.tracker.propose(detections, regions_of_detections)
+        candidates = self.tracker.propose(detections, self.skeleton.regions, self.skeleton.follows_boxes)
         picture, regions, found = move([picture, candidates.regions, candidates.detections], self.device)
-        landmarks = self._landmarks(picture, camera, regions)
+        sightings = self._sightings(picture, camera, regions)
         new = slice(int((candidates.tracks >= 0).sum()), None)
-        if len(candidates.tracks[new]):
-            # A crop from a detection is rough: new people are looked at twice.
-            first = landmarks[new]
-            second = self._landmarks(picture, camera, first.next)
+        if self.skeleton.looks_twice and len(candidates.tracks[new]):
+            first = sightings[new]
+            second = self._sightings(picture, camera, first.next)
             better = keep_better(first, second, found[new], self.config.skeleton.threshold)
-            landmarks = Landmarks.cat([landmarks[: new.start], better])
-        people = self._people(landmarks, camera)
-        landmarks, people = move([landmarks, people], 'cpu')
-        return Seen(candidates, landmarks, people, self.tracker.valid(candidates, landmarks, people.boxes))
+            sightings = Sightings.cat([sightings[: new.start], better])
+        people = self._people(sightings.skeletons, camera)
+        joints, regions, people = move([sightings.skeletons.image_joints, sightings.next, people], 'cpu')
+        observations = Observations(joints, people.scores, people.boxes, people.joints[:, 0], regions)
+        return Seen(candidates, observations, people, self.tracker.valid(candidates, observations))
 
     def meshes(self, people, light=False):
         """Vertices (N, V, 3) m in the camera's frame as numpy; `light`: those of the body's light mesh alone."""
@@ -140,39 +151,55 @@ class MeshPipeline:
             parameters = move([people.rotations, people.betas, people.translation], self.device)
             return skin(body, *parameters).vertices.cpu().numpy()
 
-    def _landmarks(self, picture, camera, regions):
+    def _sightings(self, picture, camera, regions):
         with self.stopwatch('crop'):
             crops = crop(picture, camera, regions)
         with self.stopwatch('skeleton'):
-            return self.network(crops, camera)
+            return self.skeleton(crops, camera)
 
-    def _people(self, landmarks, camera):
-        """Landmarks -> People, at the metric place that the image joints say (Sec. 3.1 and 3.2)."""
-        with self.stopwatch('skeleton'):
-            skeletons = skeletons_from_landmarks(landmarks, camera, self.mapping)
+    def _people(self, skeletons, camera):
+        """Skeletons -> People: inverse kinematics (Sec. 3.2), refinement (3.3), and the metric place (3.1)."""
         with self.stopwatch('inverse kinematics'):
-            parameters = initial_parameters(self.body, skeletons)
+            if self.twist_shape is None:
+                parameters = initial_parameters(self.body, skeletons)
+            else:
+                parameters = parameters_from_twists(self.body, skeletons, *self.twist_shape(skeletons.features))
             joints = skin_joints(self.body, parameters.rotations, parameters.betas, parameters.translation)
             root, _, _ = place(joints - joints[:, :1], skeletons.image_joints, skeletons.confidence, camera)
             shift = root - joints[:, 0]
-            joints = joints + shift[:, None]
-            joints_2d = camera.project(joints)
-        points = torch.cat((joints_2d, landmarks.image), 1)
+            joints, translation = joints + shift[:, None], parameters.translation + shift
+        if self.refiner is not None:
+            with self.stopwatch('refine'):
+                parameters, joints, translation = self._refine(skeletons, parameters, translation, camera)
+        joints_2d = camera.project(joints)
+        boxes = _around(torch.cat((joints_2d, skeletons.image_joints), 1))
         unknown = joints.new_full((len(joints), 24), float('nan'))
         return People(
             track_ids=torch.zeros_like(joints[:, 0, 0], dtype=torch.int64),
             states=torch.zeros_like(joints[:, 0, 0], dtype=torch.uint8),
             scores=skeletons.scores,
-            boxes=torch.cat((points.amin(1), points.amax(1)), 1),
+            boxes=boxes,
             rotations=parameters.rotations,
             betas=parameters.betas,
-            translation=parameters.translation + shift,
+            translation=translation,
             joints=joints,
             joints_2d=joints_2d,
             joint_confidence=skeletons.confidence,
             joint_sigma=unknown,
             velocity=unknown[:, :3],
         )
+
+    def _refine(self, skeletons, parameters, translation, camera):
+        # Who is not there is nobody's context: people without a finite place are left out of the others' groups.
+        there = skeletons.scores >= self.config.skeleton.threshold
+        parameters = replace(parameters, translation=translation.where(there[:, None], torch.nan))
+        if self.attention:
+            refined, attention = refine_with_attention(self.refiner, self.body, skeletons.features, parameters)
+            self.last_attention = attention.cpu()
+        else:
+            refined = refine(self.refiner, self.body, skeletons.features, parameters)
+        final = finish(self.body, replace(refined, translation=translation), skeletons, camera)
+        return final.parameters, final.meshes.joints, final.parameters.translation
 
     @torch.inference_mode()
     def _warm_up(self):
@@ -181,4 +208,12 @@ class MeshPipeline:
         picture = torch.zeros(480, 640, 3, dtype=torch.uint8, device=self.device)
         self.detector(picture)
         region = Regions(*(torch.tensor(value, device=self.device) for value in ([[320.0, 240.0]], [300.0], [0.0])))
-        self.meshes(self._people(self._landmarks(picture, camera, region), camera), light=True)
+        skeletons = self._sightings(picture, camera, region).skeletons
+        self.meshes(self._people(skeletons, camera), light=True)
+
+
+def _around(points, margin=0.05):
+    """Boxes (N, 4) around points (N, P, 2), wider by a share of their size: limbs end beyond their joints."""
+    low, high = points.amin(1), points.amax(1)
+    extra = margin * (high - low).amax(1, keepdim=True)
+    return torch.cat((low - extra, high + extra), 1)

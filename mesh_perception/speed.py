@@ -216,7 +216,7 @@ def _network_alone(pipeline, network, plan):
     from mesh_perception.weights.store import path_of
 
     images = torch.rand(1, 3, 256, 256, device=pipeline.device)
-    module = pipeline.network.network
+    module = pipeline.skeleton.blazepose.network
     row = {'ours_ms': _repeat(pipeline, plan, lambda: module(images))['all'], 'original_ms': None, 'original': None}
     if pipeline.device.type != 'cpu':
         return row

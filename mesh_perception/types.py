@@ -77,6 +77,14 @@ class Skeletons(_Batch):
 
 
 @dataclass
+class Sightings(_Batch):
+    """What one look at N crops gives: the skeletons, and where to look for the same people in the next frame."""
+
+    skeletons: Skeletons
+    next: Regions
+
+
+@dataclass
 class BodyParameters(_Batch):
     """SMPL-family parameters of one body model: not interchangeable between bodies."""
 

@@ -77,34 +77,3 @@ def regions_of_detections(detections, minimum=0.2):
         REGION_SCALE * torch.where(torso, 2 * radius, (high - low).amax(1)),
         torch.where(torso, torch.atan2(spine[:, 0], -spine[:, 1]), torch.zeros_like(radius)),
     )
-
-
-# Where a COCO keypoint and a landmark name the same thing.
-_COCO = (0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
-_LANDMARK = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
-
-
-def disagreement(landmarks, detections, minimum=0.25):
-    """Mean distance (N,) in px between the N people's landmarks and the keypoints that a detector saw of them.
-
-    0 where the detector gave no keypoints: nothing to disagree with.
-    """
-    seen = (detections.keypoints[:, _COCO, 2] > minimum).float()
-    distance = (landmarks.image[:, _LANDMARK] - detections.keypoints[:, _COCO, :2]).norm(dim=-1)
-    return (distance * seen).sum(1) / seen.sum(1).clamp_min(1)
-
-
-def keep_better(first, second, detections, threshold):
-    """The second pass where it still shows a person and agrees with the detector's keypoints, else the first.
-
-    A half-visible person's second crop can slide onto a neighbour. Decided on the device, without waiting for it.
-    """
-    drifted = disagreement(second, detections) > 1.3 * disagreement(first, detections) + 4
-    take = ~drifted & (second.scores >= threshold)
-
-    def select(a, b):
-        if isinstance(a, _Batch):
-            return type(a)(**{name: select(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__})
-        return torch.where(take.reshape(-1, *[1] * (a.dim() - 1)), b, a)
-
-    return select(first, second)

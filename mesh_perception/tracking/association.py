@@ -3,9 +3,7 @@
 import torch
 from scipy.optimize import linear_sum_assignment
 
-# Where a COCO keypoint and a BlazePose landmark name the same joint (face left out: it hardly tells people apart).
-COCO = (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
-LANDMARK = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
+from mesh_perception.joints import COCO_LIMBS, SMPL_LIMBS
 
 
 def box_iou(a, b):
@@ -22,14 +20,14 @@ def diagonal(boxes):
     return (boxes[:, 2:] - boxes[:, :2]).norm(dim=-1).clamp_min(1)
 
 
-def keypoint_distance(landmarks, boxes, detections, minimum=0.25):
-    """Mean distance (T, M) of T people's landmarks (T, 33, 2) from M detections' keypoints, over the box's diagonal.
+def keypoint_distance(joints, boxes, detections, minimum=0.25):
+    """Mean distance (T, M) of T people's joints (T, 24, 2) from M detections' keypoints, over the box's diagonal.
 
     Where a detector gives fewer than four keypoints, boxes are compared instead: 0.5 (1 - IoU), so that 0.2 means
     an overlap of 0.6.
     """
-    seen = (detections.keypoints[:, COCO, 2] > minimum).float()
-    pairs = landmarks[:, None, LANDMARK] - detections.keypoints[None, :, COCO, :2]
+    seen = (detections.keypoints[:, COCO_LIMBS, 2] > minimum).float()
+    pairs = joints[:, None, SMPL_LIMBS] - detections.keypoints[None, :, COCO_LIMBS, :2]
     distance = (pairs.norm(dim=-1) * seen).sum(-1) / seen.sum(-1).clamp_min(1)
     distance = distance / diagonal(detections.boxes)
     return torch.where(seen.sum(-1) >= 4, distance, 0.5 * (1 - box_iou(boxes, detections.boxes)))
@@ -50,12 +48,12 @@ def assign(cost, limit):
     return match
 
 
-def duplicates(landmarks, boxes, priority, limit=0.06):
-    """Which of N people (N, 33, 2) are a second copy of one with a smaller `priority` (N,) -> (N,) bool.
+def duplicates(joints, boxes, priority, limit=0.06):
+    """Which of N people (N, 24, 2) are a second copy of one with a smaller `priority` (N,) -> (N,) bool.
 
     Two are the same when their limbs lie within `limit` of the smaller box's diagonal on average.
     """
-    limbs = landmarks[:, LANDMARK]
+    limbs = joints[:, SMPL_LIMBS]
     distance = (limbs[:, None] - limbs[None]).norm(dim=-1).mean(-1)
     size = diagonal(boxes)
     same = distance < limit * torch.minimum(size[:, None], size[None])

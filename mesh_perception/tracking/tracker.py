@@ -1,4 +1,4 @@
-"""Ids that last, the next crop from the last landmarks, and when to ask the detectors again.
+"""Ids that last, the next crop from the last look, and when to ask the detectors again.
 
 Bookkeeping for at most a few dozen people on the CPU; everything heavy stays with the stages.
 """
@@ -9,6 +9,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from mesh_perception.joints import COCO_LIMBS, SMPL_LIMBS
 from mesh_perception.tracking import association
 from mesh_perception.types import Detections, Regions, _Batch
 
@@ -25,7 +26,7 @@ class Tracks(_Batch):
     """What is remembered of T people."""
 
     ids: Tensor  # (T,) int64
-    landmarks: Tensor  # (T, 33, 2) px when last seen
+    joints: Tensor  # (T, 24, 2) px when last seen
     boxes: Tensor  # (T, 4) px
     roots: Tensor  # (T, 3) m, camera frame
     next: Regions  # where to look for them
@@ -43,6 +44,17 @@ class Candidates(_Batch):
     tracks: Tensor  # (N,) int64, row of the followed person, -1 for a new one
 
 
+@dataclass
+class Observations(_Batch):
+    """What was seen where the tracker proposed to look, N candidates, on the CPU."""
+
+    joints: Tensor  # (N, 24, 2) px
+    scores: Tensor  # (N,) in [0, 1]
+    boxes: Tensor  # (N, 4) px
+    roots: Tensor  # (N, 3) m
+    next: Regions
+
+
 def _no_detections(n):
     return Detections(torch.zeros(n, 4), torch.zeros(n), torch.zeros(n, 17, 3))
 
@@ -50,7 +62,7 @@ def _no_detections(n):
 def _no_tracks():
     return Tracks(
         torch.zeros(0, dtype=torch.int64),
-        torch.zeros(0, 33, 2),
+        torch.zeros(0, 24, 2),
         torch.zeros(0, 4),
         torch.zeros(0, 3),
         Regions(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0)),
@@ -95,24 +107,29 @@ class Tracker:
         every = min(self.config.detect_every, 3) if len(self.lost) else self.config.detect_every
         return self.since_detection + 1 >= every
 
-    def propose(self, detections, regions_of):
-        """Where to look: everybody followed and, where detections (CPU) are given, people that are new.
+    def propose(self, detections, regions_of, follows_boxes=False):
+        """Where to look: everybody followed and, where detections (CPU) are given, people that are new. -> Candidates
 
-        regions_of: function from Detections to the first Regions of new people. -> Candidates
+        regions_of: function from Detections to Regions, for new people, and with `follows_boxes` for everybody who was
+        detected again.
         """
         followed = Candidates(
-            self.following.next, _no_detections(len(self.following)), torch.arange(len(self.following))
+            self.following.next.clone(), _no_detections(len(self.following)), torch.arange(len(self.following))
         )
         if detections is None:
             self.since_detection = (self.since_detection or 0) + 1
             return followed
         self.since_detection = 0
-        cost = association.keypoint_distance(self.following.landmarks, self.following.boxes, detections)
+        cost = association.keypoint_distance(self.following.joints, self.following.boxes, detections)
         match = association.assign(cost, self.MATCH)
         self.following.unconfirmed = torch.where(match >= 0, 0, self.following.unconfirmed + 1)
         has = match >= 0
         for name in ('boxes', 'scores', 'keypoints'):
             getattr(followed.detections, name)[has] = getattr(detections, name)[match[has]]
+        if follows_boxes:
+            boxes = regions_of(followed.detections[has])
+            for name in ('centers', 'sizes', 'rolls'):
+                getattr(followed.regions, name)[has] = getattr(boxes, name)
         new = torch.ones(len(detections), dtype=torch.bool)
         new[match[has]] = False
         new = detections[new][: self.config.max_people - len(self.following)]
@@ -120,31 +137,32 @@ class Tracker:
             [followed, Candidates(regions_of(new), new, torch.full((len(new),), -1, dtype=torch.int64))]
         )
 
-    def valid(self, candidates, landmarks, boxes):
-        """Which candidates (N,) hold a person, each person once. landmarks: Landmarks and boxes (N, 4) on the CPU."""
-        good = (landmarks.scores >= self.threshold) & torch.isfinite(landmarks.image).all(-1).all(-1)
+    def valid(self, candidates, seen):
+        """Which candidates (N,) hold a person, each person once. seen: their Observations."""
+        good = (seen.scores >= self.threshold) & torch.isfinite(seen.joints).all(-1).all(-1)
         followed = candidates.tracks >= 0
         row = candidates.tracks.clamp_min(0)
         if len(self.following):
             good &= ~followed | (self.following.unconfirmed[row] < self.UNCONFIRMED)
             # Of two copies the one that jumped goes: it has slid onto its neighbour.
-            moved = (landmarks.image - self.following.landmarks[row]).norm(dim=-1).mean(-1)
+            moved = (seen.joints - self.following.joints[row]).norm(dim=-1).mean(-1)
             moved = moved / association.diagonal(self.following.boxes[row])
         else:
             moved = torch.zeros(len(candidates))
         # A new person that the detector's keypoints do not confirm has slid onto a neighbour as well.
-        limbs = landmarks.image[:, association.LANDMARK] - candidates.detections.keypoints[:, association.COCO, :2]
-        seen = (candidates.detections.keypoints[:, association.COCO, 2] > 0.25).float()
-        off = (limbs.norm(dim=-1) * seen).sum(-1) / seen.sum(-1).clamp_min(1)
+        keypoints = candidates.detections.keypoints[:, COCO_LIMBS]
+        known = (keypoints[..., 2] > 0.25).float()
+        off = ((seen.joints[:, SMPL_LIMBS] - keypoints[..., :2]).norm(dim=-1) * known).sum(-1)
+        off = off / known.sum(-1).clamp_min(1)
         good &= followed | (off < 0.15 * association.diagonal(candidates.detections.boxes))
-        priority = torch.where(followed, moved, 1e3 - landmarks.scores) + 1e6 * ~good
-        return good & ~association.duplicates(landmarks.image, boxes, priority)
+        priority = torch.where(followed, moved, 1e3 - seen.scores) + 1e6 * ~good
+        return good & ~association.duplicates(seen.joints, seen.boxes, priority)
 
     def lost_somebody(self, candidates, valid):
         """Whether a followed person is gone: a reason to detect at once."""
         return bool(((candidates.tracks >= 0) & ~valid).any())
 
-    def update(self, candidates, valid, landmarks, boxes, roots):
+    def update(self, candidates, valid, seen):
         """Ends a frame: takes over what was seen. -> (ids (K,), states (K,) uint8) of the K valid candidates."""
         row = candidates.tracks[valid]
         old = row >= 0
@@ -155,10 +173,10 @@ class Tracker:
         unconfirmed = torch.where(old, self.following.unconfirmed[safe], 0) if len(self.following) else frames.clone()
         current = Tracks(
             ids,
-            landmarks.image[valid],
-            boxes[valid],
-            roots[valid],
-            landmarks.next[valid],
+            seen.joints[valid],
+            seen.boxes[valid],
+            seen.roots[valid],
+            seen.next[valid],
             frames + 1,
             unconfirmed,
             torch.full((n,), self.stamp, dtype=torch.float64),
@@ -177,7 +195,7 @@ class Tracker:
         if len(unnamed) == 0:
             return current, lost
         new = current[unnamed]
-        apart = (new.landmarks[:, None] - lost.landmarks[None]).norm(dim=-1).mean(-1)
+        apart = (new.joints[:, None] - lost.joints[None]).norm(dim=-1).mean(-1)
         apart = apart / association.diagonal(new.boxes)[:, None]
         metres = (new.roots[:, None] - lost.roots[None]).norm(dim=-1)
         cost = torch.where(metres < self.RETURN_METRES, apart, 10.0)

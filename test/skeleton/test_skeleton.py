@@ -1,5 +1,7 @@
 """The skeleton stage on numbers with a known answer, and on a real picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,10 @@ from mesh_perception.joints import BLAZEPOSE_MIRROR, SMPL_MIRROR
 from mesh_perception.media import read_frames
 from mesh_perception.ros.demo.footage import demo_footage
 from mesh_perception.skeleton.absolute import place
-from mesh_perception.skeleton.blazepose import BlazePose, Landmarks, disagreement, keep_better, regions_of_detections
+from mesh_perception.skeleton.blazepose import BlazePose, Landmarks, regions_of_detections
 from mesh_perception.skeleton.landmark_joints import load_joint_mapping, relative_joints, skeletons_from_landmarks
-from mesh_perception.types import Detections, Regions
+from mesh_perception.skeleton.stages import disagreement, keep_better
+from mesh_perception.types import Detections, Regions, Sightings
 
 CAMERA = Camera.from_intrinsics(640, 480, 600, 610, 330, 250, (-0.1, 0.02, 0.001, -0.001, 0.0), 'plumb_bob')
 
@@ -121,14 +124,17 @@ def test_a_second_look_that_slid_away_from_the_detectors_keypoints_is_not_kept()
     keypoints = torch.zeros(3, 17, 3)
     keypoints[:, :, 2] = 0.9
     found = detections(keypoints)
-    first = landmarks_of(random_people(3), CAMERA)
-    first.image = torch.zeros(3, 33, 2)
-    second = landmarks_of(random_people(3), CAMERA)
-    second.image = torch.tensor([2.0, 80.0, 2.0]).reshape(3, 1, 1).expand(3, 33, 2).clone()
-    second.scores = torch.tensor([0.9, 0.9, 0.1])
+    landmarks = landmarks_of(random_people(3), CAMERA)
+    skeletons = skeletons_from_landmarks(landmarks, CAMERA, load_joint_mapping())
+    first = replace(skeletons, image_joints=torch.zeros(3, 24, 2))
+    second = replace(
+        skeletons,
+        image_joints=torch.tensor([2.0, 80.0, 2.0]).reshape(3, 1, 1).expand(3, 24, 2),
+        scores=torch.tensor([0.9, 0.9, 0.1]),
+    )
     assert disagreement(first, found).tolist() == [0, 0, 0]
-    kept = keep_better(first, second, found, 0.5)
-    assert kept.image[:, 0, 0].tolist() == [2, 0, 0]
+    kept = keep_better(Sightings(first, landmarks.next), Sightings(second, landmarks.next), found, 0.5)
+    assert kept.skeletons.image_joints[:, 0, 0].tolist() == [2, 0, 0]
 
 
 def test_on_a_real_picture_the_next_region_is_where_the_person_is():

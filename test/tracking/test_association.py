@@ -35,7 +35,7 @@ def test_an_impossible_pair_does_not_break_up_a_possible_one():
 
 
 def test_the_second_copy_of_a_person_is_the_one_with_the_larger_priority():
-    limbs = torch.rand(1, 33, 2) * 100
+    limbs = torch.rand(1, 24, 2) * 100
     people = torch.cat((limbs, limbs + 2, limbs + 300))
     box = boxes((0, 0, 100, 100), (2, 2, 102, 102), (300, 300, 400, 400))
     assert association.duplicates(people, box, torch.tensor([5.0, 1.0, 3.0])).tolist() == [True, False, False]
@@ -44,12 +44,12 @@ def test_the_second_copy_of_a_person_is_the_one_with_the_larger_priority():
 
 def test_boxes_stand_in_where_a_detector_gives_no_keypoints():
     found = Detections(boxes((0, 0, 10, 10)), torch.ones(1), torch.zeros(1, 17, 3))
-    distance = association.keypoint_distance(torch.zeros(2, 33, 2), boxes((0, 0, 10, 10), (50, 50, 60, 60)), found)
+    distance = association.keypoint_distance(torch.zeros(2, 24, 2), boxes((0, 0, 10, 10), (50, 50, 60, 60)), found)
     assert distance.flatten().tolist() == pytest.approx([0, 0.5])
 
 
 def test_nobody_is_a_normal_case():
     nobody = Detections(boxes(), torch.zeros(0), torch.zeros(0, 17, 3))
-    assert association.keypoint_distance(torch.zeros(0, 33, 2), boxes(), nobody).shape == (0, 0)
+    assert association.keypoint_distance(torch.zeros(0, 24, 2), boxes(), nobody).shape == (0, 0)
     assert association.assign(torch.zeros(0, 3), 1).shape == (0,)
-    assert association.duplicates(torch.zeros(0, 33, 2), boxes(), torch.zeros(0)).shape == (0,)
+    assert association.duplicates(torch.zeros(0, 24, 2), boxes(), torch.zeros(0)).shape == (0,)

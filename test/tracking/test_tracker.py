@@ -3,12 +3,13 @@
 import torch
 
 from mesh_perception.configuration import TrackingConfig
-from mesh_perception.skeleton.blazepose import Landmarks, regions_of_detections
+from mesh_perception.joints import COCO_LIMBS, SMPL_LIMBS
+from mesh_perception.skeleton.blazepose import regions_of_detections
 from mesh_perception.tracking import State, Tracker
-from mesh_perception.tracking.association import COCO, LANDMARK
+from mesh_perception.tracking.tracker import Observations
 from mesh_perception.types import Detections, Regions
 
-SHAPE = torch.rand(33, 2, generator=torch.Generator().manual_seed(3)) * torch.tensor([80.0, 200.0])
+SHAPE = torch.rand(24, 2, generator=torch.Generator().manual_seed(3)) * torch.tensor([80.0, 200.0])
 
 
 def tracker(**changes):
@@ -16,41 +17,32 @@ def tracker(**changes):
 
 
 def people_at(*places, scores=None):
-    """Landmarks of people whose upper left corners lie at x (y = 100)."""
+    """Observations of people whose upper left corners lie at x (y = 100)."""
     n = len(places)
-    image = torch.stack([SHAPE + torch.tensor([x, 100.0]) for x in places]) if n else torch.zeros(0, 33, 2)
-    center = image.mean(1)
-    return Landmarks(
-        image,
-        torch.zeros(n, 33, 3),
-        torch.eye(3).repeat(n, 1, 1),
-        torch.ones(n, 33),
-        torch.ones(n, 33),
+    joints = torch.stack([SHAPE + torch.tensor([x, 100.0]) for x in places]) if n else torch.zeros(0, 24, 2)
+    center = joints.mean(1)
+    return Observations(
+        joints,
         torch.ones(n) if scores is None else torch.tensor(scores),
+        torch.cat((joints.amin(1), joints.amax(1)), 1),
+        torch.cat((center / 200, torch.full((n, 1), 3.0)), 1),
         Regions(center, torch.full((n,), 250.0), torch.zeros(n)),
     )
 
 
-def boxes_of(landmarks):
-    return torch.cat((landmarks.image.amin(1), landmarks.image.amax(1)), 1)
+def detections_of(people):
+    keypoints = torch.zeros(len(people), 17, 3)
+    keypoints[:, COCO_LIMBS, :2] = people.joints[:, SMPL_LIMBS]
+    keypoints[:, COCO_LIMBS, 2] = 0.9
+    return Detections(people.boxes, torch.ones(len(people)), keypoints)
 
 
-def detections_of(landmarks):
-    keypoints = torch.zeros(len(landmarks), 17, 3)
-    keypoints[:, COCO, :2] = landmarks.image[:, LANDMARK]
-    keypoints[:, COCO, 2] = 0.9
-    return Detections(boxes_of(landmarks), torch.ones(len(landmarks)), keypoints)
-
-
-def step(tracker, stamp, seen, found):
-    """One frame as the pipeline runs it; `seen`: where looking at each candidate ends, as a function of them."""
+def step(tracker, stamp, look, found):
+    """One frame as the pipeline runs it; `look`: what is seen at each candidate, as a function of them."""
     tracker.start(stamp)
     candidates = tracker.propose(found, regions_of_detections)
-    landmarks = seen(candidates)
-    boxes = boxes_of(landmarks) if len(landmarks) else torch.zeros(0, 4)
-    valid = tracker.valid(candidates, landmarks, boxes)
-    roots = torch.cat((landmarks.image.mean(1) / 200, torch.full((len(landmarks), 1), 3.0)), 1)
-    return tracker.update(candidates, valid, landmarks, boxes, roots)
+    seen = look(candidates)
+    return tracker.update(candidates, tracker.valid(candidates, seen), seen)
 
 
 def at(*places, scores=None):
@@ -128,13 +120,25 @@ def test_no_more_people_than_allowed_and_the_followed_ones_first():
     assert ids.tolist() == [1, 2]
 
 
-def test_landmarks_that_are_not_numbers_are_nobody():
+def test_joints_that_are_not_numbers_are_nobody():
     t = tracker()
 
     def broken(candidates):
-        landmarks = people_at(0)
-        landmarks.image[0, 3] = float('nan')
-        return landmarks
+        seen = people_at(0)
+        seen.joints[0, 3] = float('nan')
+        return seen
 
     ids, _ = step(t, 0.0, broken, detections_of(people_at(0)))
     assert ids.tolist() == []
+
+
+def test_where_boxes_are_followed_everybody_detected_again_is_looked_at_there():
+    t = tracker()
+    step(t, 0.0, at(0, 300), detections_of(people_at(0, 300)))
+    t.start(0.1)
+    box_centers = lambda found: Regions(found.boxes[:, :2], torch.ones(len(found)), torch.zeros(len(found)))  # noqa: E731
+    found = detections_of(people_at(310))
+    centers = t.propose(found, box_centers, follows_boxes=True).regions.centers
+    assert torch.equal(centers[1], found.boxes[0, :2])  # detected again
+    assert torch.equal(centers[0], people_at(0).next.centers[0])  # not detected: where it was
+    assert torch.equal(t.following.next.centers[1], people_at(300).next.centers[0])  # and nothing else has changed

@@ -1,0 +1,97 @@
+"""The parts of a model set, made from its configuration: networks with their weights, or new ones to look at.
+
+`random` makes networks without their files, for `describe` and tests of the paper's set; nothing useful comes out.
+"""
+
+import torch
+
+from mesh_perception.body import load_body
+from mesh_perception.checkpoints import Description, load_checkpoint
+from mesh_perception.configuration import MissingFileError, model_files, require
+from mesh_perception.detection import Detector
+from mesh_perception.detection.yolov4 import YoloV4
+from mesh_perception.detection.yolov4_detector import YoloDetector
+from mesh_perception.inverse_kinematics.twist_shape import TwistShapeNetwork
+from mesh_perception.refinement.transformer import Refiner
+from mesh_perception.skeleton.metric import SkeletonNetwork
+from mesh_perception.skeleton.stages import BlazePoseStage, MetricStage
+
+EMBEDDED_FEATURES = 234  # of a person, see skeleton.landmark_joints
+
+
+def check_files(config):
+    """Raises MissingFileError for the first file that a configuration names and that is not there: one line."""
+    for file in model_files(config):
+        require(file.path, file.what, file.how)
+
+
+def make_body(config, device, random=False):
+    """The body; with `random`, the open one where the named file is not there."""
+    try:
+        if config.body != 'open':
+            check_files_of(config, 'body')
+    except MissingFileError:
+        if not random:
+            raise
+        return load_body('open').to(device)
+    return load_body(config.body).to(device)
+
+
+def check_files_of(config, key):
+    """`check_files` for one key, such as 'body' or 'skeleton.weights'."""
+    for file in model_files(config):
+        if file.key == key:
+            require(file.path, file.what, file.how)
+
+
+def make_detector(config, device, random=False):
+    """Who is in the image: a callable from an image to Detections."""
+    part = config.detection
+    if part.kind == 'movenet_nanodet':
+        return Detector(part, device=device)
+    if random:
+        weights = YoloV4()
+    else:
+        check_files_of(config, 'detection.weights')
+        weights = part.weights
+    return YoloDetector(weights, part.size, part.threshold, part.overlap, device)
+
+
+def make_skeleton(config, device, random=False):
+    """The skeleton stage, and the number of features that it gives of a person."""
+    part = config.skeleton
+    if part.kind == 'blazepose':
+        return BlazePoseStage(part.network, device), EMBEDDED_FEATURES
+    network = SkeletonNetwork(part.depth)
+    expected = Description('skeleton', {'depth': part.depth})
+    network = _trained(config, 'skeleton', network, expected, device, random)
+    return MetricStage(network), network.backbone.channels
+
+
+def make_twist_shape(config, features, body, device, random=False):
+    """f^TS, or None where twists come from hints and the shape from bone lengths."""
+    part = config.twist_shape
+    if part.kind == 'none':
+        return None
+    numbers = {'in_features': features, 'hidden': part.hidden, 'num_betas': body.num_betas}
+    expected = Description('twist_shape', numbers, body=body.id)
+    return _trained(config, 'twist_shape', TwistShapeNetwork(**numbers), expected, device, random)
+
+
+def make_refiner(config, features, body, device, random=False):
+    """f^Ref, or None."""
+    part = config.refinement
+    if part.kind == 'none':
+        return None
+    numbers = {'feature_size': features, 'num_betas': body.num_betas}
+    numbers |= {name: getattr(part, name) for name in ('people', 'width', 'depth', 'heads')}
+    expected = Description('refiner', numbers, body=body.id)
+    return _trained(config, 'refinement', Refiner(**numbers), expected, device, random)
+
+
+def _trained(config, section, network, expected, device, random):
+    """A network with the weights of its checkpoint, ready to run. Raises CheckpointError, MissingFileError."""
+    if not random:
+        check_files_of(config, f'{section}.weights')
+        network, _ = load_checkpoint(getattr(config, section).weights, network, expected)
+    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
