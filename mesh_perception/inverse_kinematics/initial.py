@@ -26,8 +26,8 @@ def parameters_from_rotations(
 ) -> BodyParameters:
     """Puts a posed body, rotations (N, 24, 3, 3) and betas (N, B), where the skeletons are.
 
-    The translation is SMPL's: the mean, weighted by confidence, of what separates the observed joints from the posed body's. The
-    orthographic camera starts as [0.9, 0, 0].
+    The translation is SMPL's: the mean, weighted by confidence, of what separates the observed joints from the posed
+    body's. The orthographic camera starts as [0.9, 0, 0].
     """
     posed = skin_joints(body, rotations, betas, torch.zeros_like(skeletons.joints[:, 0]))
     weights = skeletons.confidence[..., None] + 1e-3

@@ -14,6 +14,7 @@ from mesh_perception.geometry.rotations import sixd_to_matrix
 from mesh_perception.inverse_kinematics.initial import parameters_from_rotations
 from mesh_perception.inverse_kinematics.solver import solve
 from mesh_perception.inverse_kinematics.swing import unit_circle
+from mesh_perception.inverse_kinematics.tree import constant
 from mesh_perception.joints import SMPL_CHILD, SMPL_LEAVES
 from mesh_perception.types import BodyParameters, Skeletons
 
@@ -43,9 +44,7 @@ class TwistShapeNetwork(nn.Module):
         self.twists = nn.Linear(hidden, 2 * len(TWISTING))
         self.leaves = nn.Linear(hidden, 6 * len(SMPL_LEAVES))
         self.betas = nn.Linear(hidden, num_betas)
-        # For each joint its place among TWISTING, or that of the (1, 0) behind them.
-        places = [TWISTING.index(joint) if joint in TWISTING else len(TWISTING) for joint in range(len(SMPL_CHILD))]
-        self.register_buffer('places', torch.tensor(places), persistent=False)
+        self.register_buffer('places', torch.tensor(_places(TWISTING)), persistent=False)
         starts = (self.twists, (1, 0)), (self.leaves, (1, 0, 0, 0, 1, 0)), (self.betas, (0,) * num_betas)
         for layer, start in starts:
             nn.init.xavier_uniform_(layer.weight, gain=0.01)
@@ -82,11 +81,17 @@ def parameters_from_twists(
     if betas.shape[1] != body.num_betas:
         raise ValueError(f'shape: {betas.shape[1]} betas, expected the {body.num_betas} of body {body.id}')
     joints = skeletons.joints
-    leaf_rotations = torch.eye(3, dtype=joints.dtype, device=joints.device).repeat(len(joints), len(SMPL_CHILD), 1, 1)
-    leaf_rotations[:, SMPL_LEAVES] = sixd_to_matrix(leaf_6d.to(joints))
+    identity = torch.eye(3, dtype=joints.dtype, device=joints.device).expand(len(joints), 1, 3, 3)
+    leaves = torch.cat([sixd_to_matrix(leaf_6d.to(joints)), identity], 1)
+    leaves = leaves[:, constant(_places(SMPL_LEAVES), joints.device).long()]
     betas = betas.to(joints)
-    rotations = solve(rest_joints(body, betas), joints, twists.to(joints), leaf_rotations, variant, guard)
+    rotations = solve(rest_joints(body, betas), joints, twists.to(joints), leaves, variant, guard)
     return parameters_from_rotations(body, skeletons, rotations, betas)
+
+
+def _places(joints: tuple) -> tuple:
+    """For each of the 24 joints where it stands in `joints`; one behind the last for those that are not there."""
+    return tuple(joints.index(joint) if joint in joints else len(joints) for joint in range(len(SMPL_CHILD)))
 
 
 def _single(x: Tensor) -> Tensor:

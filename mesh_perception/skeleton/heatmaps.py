@@ -25,7 +25,7 @@ class HeatmapHead(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.volumes = nn.Conv2d(channels, DEPTH * JOINTS, 1)
-        self.planes = nn.Conv2d(channels, JOINTS, 1)
+        self.planes = nn.Conv2d(channels, JOINTS, 1, bias=False)  # a softmax over all of a plane would cancel it
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         cells = features.shape[-1]
@@ -38,8 +38,8 @@ def soft_argmax(logits: Tensor) -> Tensor:
     """Heatmaps (N, J, [d,] h, w) -> the mean positions (N, J, 2 or 3) as x, y[, z], each from 0 at the first cell's
     centre to 1 at the last one's.
 
-    Computed and returned in float32 (float64 if the logits are), also under autocast: half precision would quantise
-    the sum over 512 cells to centimetres.
+    Computed and returned in float32 (float64 if the logits are), also under autocast: bfloat16 would round positions in
+    the box to a centimetre.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     shares = logits.flatten(2).softmax(-1).unflatten(2, logits.shape[2:])

@@ -129,11 +129,12 @@ def load_torchvision(network: ResNet, path) -> None:
     everything else must be there in the right shape: ValueError, one line, names the file and the first difference.
     """
     path, name = Path(path), f'ResNet-{network.depth}'
+    if not path.is_file():
+        raise ValueError(f'{path}: no such file, expected the weights of a {name}')
     try:
         state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, 'strerror', None) or 'not a readable safetensors file'
-        raise ValueError(f'{path}: {reason}, expected the weights of a {name}') from None
+    except (OSError, SafetensorError):
+        raise ValueError(f'{path}: not a readable safetensors file, expected the weights of a {name}') from None
     state = {key: value for key, value in state.items() if key not in ('fc.weight', 'fc.bias')}
     expected = network.state_dict()
     for key, value in expected.items():
