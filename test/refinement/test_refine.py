@@ -161,3 +161,41 @@ def test_cuda_refines_the_same(body, make_refiner, make_people, count):
     )
     assert_same(found.to('cpu'), wanted, tolerance=5e-3)
     torch.testing.assert_close(found_attention.cpu(), attention, rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.bfloat16, 5e-2), (torch.float16, 5e-3)])
+def test_a_network_in_half_precision_refines_parameters_in_float32(body, make_refiner, make_people, dtype, tolerance):
+    features, initial = make_people(7)
+    refiner = make_refiner()
+    refiner.pose_head.weight.data *= 0.2  # turns of some 20 degrees
+    wanted = refine(refiner, body, features, initial)
+    found = refine(refiner.to(dtype), body, features.to(dtype), initial)
+    assert found.rotations.dtype == found.betas.dtype == torch.float32
+    assert_same(found, wanted, tolerance)
+
+
+@pytest.mark.parametrize('count', [3, 7])
+def test_a_person_whose_numbers_are_not_finite_spoils_nobody_else(body, make_refiner, make_people, count):
+    features, initial = make_people(count)
+    features[1], initial.betas[1], initial.translation[1] = torch.nan, torch.nan, torch.nan
+    others = [i for i in range(count) if i != 1]
+    refined = refine(make_refiner(), body, features, initial)[others]
+    assert_same(refined, refine(make_refiner(), body, features[others], initial[others]))
+
+
+def test_learns_what_only_the_neighbour_tells(make_refiner):
+    refiner = make_refiner(loud=False, feature_size=2, num_betas=1, people=2, masking=0.0).train()
+    optimizer = torch.optim.Adam(refiner.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(0)
+    sixd = torch.eye(3)[:2].reshape(6).expand(16, 2, 24, 6)
+    betas, camera, present = torch.zeros(16, 2, 1), torch.zeros(16, 2, 3), torch.ones(16, 2, dtype=torch.bool)
+    losses = []
+    for _ in range(150):
+        features = torch.randn(16, 2, 2, generator=generator)
+        refined = refiner(features, sixd, betas, camera, present)
+        loss = (refined.betas - features.flip(1)[..., :1]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[:5]) > 0.5 and np.mean(losses[-10:]) < 0.1
