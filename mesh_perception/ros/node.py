@@ -13,6 +13,7 @@ import time
 import traceback
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -46,7 +47,10 @@ class MeshPerceptionNode(LifecycleNode):
         self._image_type = CompressedImage if compressed else Image
         self._outputs = Outputs(self, self._value)
         self._diagnostics = Diagnostics(self.get_fully_qualified_name())
-        self.create_timer(self._value('diagnostics_period'), self._report)
+        # By a clock that always runs: with use_sim_time and no /clock yet, diagnostics are what people look at.
+        self.create_timer(
+            self._value('diagnostics_period'), self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         self._assembler = FrameAssembler(compressed)
         self._subscriptions_active = []
         self._pipeline = self._worker = self._mailbox = None
@@ -220,7 +224,11 @@ def _one_line(error):
 
 def main(args=None):
     """The node until SIGINT or SIGTERM; 0, or 1 where it could not start."""
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # rclpy's own, for arguments after --ros-args and files named there
+        print(f'mesh_perception: {_one_line(error)}', file=sys.stderr)
+        return 1
     node = None
     try:
         node = MeshPerceptionNode()

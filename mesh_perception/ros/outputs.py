@@ -41,14 +41,16 @@ class Outputs:
         self._transforms.reset()
 
     def set_body(self, body):
-        """Publishes the body, for all who listen now or later."""
-        self._drawing = Overlay(body)
+        """Publishes the body, for all who listen now or later; `close` comes before another one."""
+        if self._drawing is None:
+            self._drawing = Overlay(body)
         self._body.publish(body_message(body))
 
     def close(self):
         """Gives graphics memory back."""
         if self._drawing is not None:
             self._drawing.close()
+            self._drawing = None
 
     def publish_diagnostics(self, message):
         """A DiagnosticArray, in any lifecycle state."""

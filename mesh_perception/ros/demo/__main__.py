@@ -49,20 +49,33 @@ def stop(process):
         return process.communicate()[0]
 
 
+def report_of(publisher, node):
+    """The publisher's standard output when it ends. Raises RuntimeError where it fails, or the node ends before it."""
+    while True:
+        try:
+            output = publisher.communicate(timeout=0.5)[0]
+        except subprocess.TimeoutExpired:
+            if node.poll() is not None:
+                raise RuntimeError(f'the node ended with {node.returncode}') from None
+            continue
+        if publisher.returncode:
+            raise RuntimeError(f'the publisher ended with {publisher.returncode}')
+        return output
+
+
 def play(camera, frames, output, values, models):
     """One camera through the node. -> (the publisher's report, the recorder's report). Raises RuntimeError."""
     recorder = start('mesh_perception.ros.demo.recorder', camera, {'output': output, 'name': camera}, values)
     running = [recorder]
     try:
-        recorder.stdout.readline()
+        if not recorder.stdout.readline():
+            raise RuntimeError('the recorder did not start')
         running.append(start('mesh_perception.ros.node', camera, {'publish_overlay': 'true', **models}, values, None))
         publisher = start(
             'mesh_perception.ros.demo.publisher', camera, {'camera': camera, 'frames': frames, 'listeners': 2}, values
         )
         running.append(publisher)
-        published = publisher.communicate()[0]
-        if publisher.returncode:
-            raise RuntimeError(f'the publisher of {camera} ended with {publisher.returncode}')
+        published = report_of(publisher, running[1])
         stop(running[1])
         recorded = stop(recorder)
         return json.loads(published.splitlines()[-1]), json.loads(recorded.splitlines()[-1])
@@ -99,8 +112,10 @@ def main():
                 {'models': arguments.models} if arguments.models else {},
             )
         except (RuntimeError, ValueError, IndexError) as error:
-            print(f'demo: {error}', file=sys.stderr)
+            print(f'demo: {camera}: {error}', file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            return 130
         latencies += published.pop('latency_ms')
         total.update(published)
         people.update(recorded['people'])

@@ -152,7 +152,11 @@ def main():
     done = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: done.set())
-    node = Recorder()
+    try:
+        node = Recorder()
+    except OSError as error:
+        print(f'recorder: cannot write: {error}', file=sys.stderr)
+        return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     print('recording', flush=True)

@@ -1,0 +1,132 @@
+"""The real demonstration, short: publisher, node and recorder over DDS, and everything that they leave behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+pytest.importorskip('mesh_perception.msg', reason='needs the built messages', exc_type=ImportError)
+pytest.importorskip('tf2_msgs.msg', reason='needs tf2_msgs')
+pytest.importorskip('rosbags', reason='needs rosbags')
+from rosbags.rosbag2 import Reader
+
+from mesh_perception.joints import SMPL_JOINTS
+from mesh_perception.ros.demo.footage import demo_footage
+from mesh_perception.ros.demo.recorder import typestore
+from mesh_perception.weights.store import WeightsError
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMES = 3
+
+
+def demo(output, *arguments):
+    """The demo as a process, in a domain of its own."""
+    values = {key: value for key, value in os.environ.items() if key != 'ROS_DOMAIN_ID'}
+    values |= {'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+    return subprocess.Popen(
+        [sys.executable, '-m', 'mesh_perception.ros.demo', '--output', str(output), *arguments],
+        env=values,
+        cwd=output.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope='module')
+def played(tmp_path_factory):
+    """(the demo's folder, its last line)"""
+    try:
+        demo_footage('cam01')
+    except WeightsError as error:
+        pytest.skip(f'no footage: {error}')
+    folder = tmp_path_factory.mktemp('demo') / 'out'
+    process = demo(folder, '--frames', str(FRAMES))
+    printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 0 and 'Traceback' not in errors, printed + errors
+    return folder, json.loads(printed.splitlines()[-1])
+
+
+@pytest.fixture(scope='module')
+def messages(played):
+    """{topic: the bag's messages}, read back without ROS."""
+    types, found = typestore(), {}
+    with Reader(played[0] / 'cam01.bag') as bag:
+        for connection, _, data in bag.messages():
+            found.setdefault(connection.topic, []).append(types.deserialize_cdr(data, connection.msgtype))
+    return found
+
+
+def test_the_last_line_counts(played):
+    line = played[1]
+    assert list(line) == ['frames', 'answered', 'people', 'latency_ms', 'topics']
+    assert line['frames'] == line['answered'] == FRAMES and sum(line['people'].values()) == FRAMES
+    assert all(int(number) >= 2 for number in line['people']), line
+    assert 0 < line['latency_ms']['p50'] <= line['latency_ms']['p95']
+    expected = {f'/cam01/{name}': FRAMES for name in ('image', 'camera_info')}
+    expected |= {f'/cam01/mesh_perception/{name}': FRAMES for name in ('people', 'markers', 'overlay')}
+    expected |= {'/tf': FRAMES, '/cam01/mesh_perception/body_model': 1}
+    assert {name: line['topics'].get(name) for name in expected} == expected
+
+
+def test_the_bag_holds_what_the_last_line_counts(played, messages):
+    pictures = ('/image', '/overlay')
+    counts = {f'{n}/compressed' if n.endswith(pictures) else n: count for n, count in played[1]['topics'].items()}
+    assert {name: len(found) for name, found in messages.items()} == counts
+    for name in ('/cam01/image/compressed', '/cam01/mesh_perception/overlay/compressed'):
+        assert cv2.imdecode(messages[name][0].data, cv2.IMREAD_COLOR).shape == (1920, 1088, 3)
+
+
+def test_people_of_the_bag_and_people_json_agree(played, messages):
+    by_name = json.loads((played[0] / 'people.json').read_text())
+    assert list(by_name) == [f'cam01#{i}' for i in range(FRAMES)]
+    for message, people in zip(messages['/cam01/mesh_perception/people'], by_name.values(), strict=True):
+        assert [p.id for p in message.people] == [p['track_id'] for p in people]
+        for recorded, person in zip(message.people, people, strict=True):
+            for field in ('joints', 'joints_2d', 'joint_confidence', 'pose', 'betas', 'translation', 'box'):
+                np.testing.assert_array_equal(np.ravel(person[field]), getattr(recorded, field), err_msg=field)
+            assert person['score'] == recorded.score
+
+
+def test_every_output_carries_its_images_stamp_and_frame(messages):
+    images = [m.header for m in messages['/cam01/image/compressed']]
+    assert len({(h.stamp.sec, h.stamp.nanosec) for h in images}) == FRAMES
+    assert [m.header for m in messages['/cam01/camera_info']] == images
+    for name in ('people', 'overlay/compressed'):
+        assert [m.header for m in messages[f'/cam01/mesh_perception/{name}']] == images, name
+    assert [m.markers[0].header for m in messages['/cam01/mesh_perception/markers']] == images
+    assert [m.transforms[0].header for m in messages['/tf']] == images, 'the pelvis comes first, in the camera'
+    frames = {t.child_frame_id for t in messages['/tf'][-1].transforms}
+    people = messages['/cam01/mesh_perception/people'][-1].people
+    assert frames == {f'smpl_{p.id}_{joint}' for p in people for joint in SMPL_JOINTS}
+
+
+def test_the_video_and_a_picture_show_the_overlay(played):
+    video = cv2.VideoCapture(str(played[0] / 'cam01.mp4'))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
+    good, frame = video.read()
+    assert good and frame.shape == (1920, 1088, 3)
+    picture = cv2.imread(str(played[0] / 'cam01_0000.jpg'))
+    assert np.abs(picture.astype(int) - frame).mean() < 8
+
+
+def test_nothing_else_is_left(played):
+    names = sorted(path.name for path in played[0].iterdir())
+    assert names == ['cam01.bag', 'cam01.mp4', 'cam01_0000.jpg', 'people.json']
+
+
+def test_what_cannot_work_is_one_line_and_soon(played, tmp_path):
+    file = tmp_path / 'file'
+    file.write_text('')
+    unwritable, misspelt = demo(file), demo(tmp_path / 'out', '--models', 'nosuch')
+    _, errors = unwritable.communicate(timeout=60)
+    assert unwritable.returncode == 1 and str(file) in errors and 'Traceback' not in errors, errors
+    printed, errors = misspelt.communicate(timeout=60)
+    assert misspelt.returncode == 1 and 'the node ended with 1' in errors and 'Traceback' not in errors, errors
+    assert "unknown model set 'nosuch'" in printed + errors
