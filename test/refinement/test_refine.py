@@ -199,3 +199,11 @@ def test_learns_what_only_the_neighbour_tells(make_refiner):
         optimizer.step()
         losses.append(loss.item())
     assert np.mean(losses[:5]) > 0.5 and np.mean(losses[-10:]) < 0.1
+
+
+@pytest.mark.parametrize(('count', 'groups'), [(0, 0), (1, 1), (2, 1), (3, 1), (7, 7), (40, 40)])
+def test_everybody_is_refined_in_one_call(body, make_refiner, make_people, count, groups):
+    refiner, seen = make_refiner(), []
+    refiner.embed.register_forward_pre_hook(lambda _, arguments: seen.append(tuple(arguments[0].shape)))
+    refine(refiner, body, *make_people(count))
+    assert seen == [(groups, 72, 7 + 6 + 10 + 3)]
