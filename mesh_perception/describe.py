@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 from mesh_perception.configuration import load_config
 
@@ -48,21 +49,30 @@ def describe(config):
     Raises _Incomplete with what is known where weight files are missing or damaged, ValueError for a bad body or
     device.
     """
-    from mesh_perception.body import load_body
+    from mesh_perception.body.reader import BodyFileError
+    from mesh_perception.configuration import model_files
+    from mesh_perception.parts import make_body
     from mesh_perception.pipeline import MeshPipeline, choose_device
     from mesh_perception.weights.store import WeightsError
 
-    body = load_body(config.body)
+    own = {file.key: file for file in model_files(config)}
+    random = not all(Path(file.path).is_file() for file in own.values())
+    try:
+        body = make_body(config, choose_device(config.device), random)
+    except BodyFileError as error:
+        raise ValueError(str(error)) from None
     description = {
         'models': config.name,
         'device': str(choose_device(config.device)),
+        'weights': 'random: not every file is there' if random else 'as listed',
         'parts': [
-            {'stage': stage, 'name': name, 'parameters': None, 'files': _files(name)}
-            for stage, name in _networks(config)
+            {'stage': stage, 'name': name, 'parameters': None, 'files': files}
+            for stage, name, files in _networks(config, own)
         ],
         'body': {
             'id': body.id,
             'licence': body.licence,
+            'files': [_own_file(own['body'])] if 'body' in own else [],
             'vertices': len(body.v_template),
             'faces': len(body.faces),
             'betas': body.num_betas,
@@ -73,31 +83,71 @@ def describe(config):
         'shapes': [],
     }
     try:
-        pipeline = MeshPipeline(config)
+        pipeline = MeshPipeline(config, random=random)
     except WeightsError as error:
         raise _Incomplete(description, error) from None
     modules = _modules(pipeline)
     for part in description['parts']:
-        part['parameters'] = sum(t.numel() for t in modules[part['name']].network.graph.tensors.values())
+        part['parameters'] = _parameters(modules[part['name']])
     description['shapes'] = _forward(pipeline, modules)
     return description
 
 
-def _networks(config):
-    """(stage, name of the network) of the set's parts that have weights."""
-    nanodet = [('detect', 'nanodet')] if config.detection.nanodet else []
-    return [('detect', 'movenet_multipose'), *nanodet, ('skeleton', config.skeleton.network)]
+def _networks(config, own):
+    """(stage, name of the network, its files) of the set's parts that have weights."""
+    if config.detection.kind == 'yolov4':
+        found = [('detect', 'yolov4', [_own_file(own['detection.weights'])])]
+    else:
+        names = ['movenet_multipose'] + ['nanodet'] * config.detection.nanodet
+        found = [('detect', name, _files(name)) for name in names]
+    if config.skeleton.kind == 'metric':
+        found.append(('skeleton', f'resnet{config.skeleton.depth}_metric', [_own_file(own['skeleton.weights'])]))
+    else:
+        found.append(('skeleton', config.skeleton.network, _files(config.skeleton.network)))
+    for section in ('twist_shape', 'refinement'):
+        if f'{section}.weights' in own:
+            found.append((section, section, [_own_file(own[f'{section}.weights'])]))
+    return found
 
 
 def _modules(pipeline):
     """{name: the running module} of the same networks."""
-    found = {
-        'movenet_multipose': pipeline.detector.movenet.network,
-        pipeline.config.skeleton.network: pipeline.network.network,
-    }
-    if pipeline.detector.nanodet is not None:
-        found['nanodet'] = pipeline.detector.nanodet.network
+    config, found = pipeline.config, {}
+    if config.detection.kind == 'yolov4':
+        found['yolov4'] = pipeline.detector.network
+    else:
+        found['movenet_multipose'] = pipeline.detector.movenet.network
+        if config.detection.nanodet:
+            found['nanodet'] = pipeline.detector.nanodet.network
+    if config.skeleton.kind == 'metric':
+        found[f'resnet{config.skeleton.depth}_metric'] = pipeline.skeleton.network
+    else:
+        found[config.skeleton.network] = pipeline.skeleton.blazepose.network
+    if pipeline.twist_shape is not None:
+        found['twist_shape'] = pipeline.twist_shape
+    if pipeline.refiner is not None:
+        found['refinement'] = pipeline.refiner
     return found
+
+
+def _parameters(module):
+    network = getattr(module, 'network', None)
+    if hasattr(network, 'graph'):
+        return sum(tensor.numel() for tensor in network.graph.tensors.values())
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _own_file(file):
+    """A file that a model set names, as a dict like those of `_files`."""
+    path = Path(file.path)
+    present = path.is_file()
+    return {
+        'name': path.name,
+        'state': 'present' if present else 'missing',
+        'package': f'{file.what}: {path}',
+        'licence': "the user's own",
+        'bytes': path.stat().st_size if present else 0,
+    }
 
 
 def _files(network):
@@ -128,14 +178,16 @@ def _forward(pipeline, modules):
     from mesh_perception.geometry.camera import Camera
     from mesh_perception.geometry.crops import crop
     from mesh_perception.inverse_kinematics import initial_parameters
-    from mesh_perception.skeleton.landmark_joints import skeletons_from_landmarks
+    from mesh_perception.inverse_kinematics.twist_shape import parameters_from_twists
+    from mesh_perception.refinement.refine import finish, refine
     from mesh_perception.types import Regions
 
     height, width = SIZE
     generator = torch.Generator().manual_seed(0)
     picture = torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8).to(pipeline.device)
     camera = Camera.from_fov(width, height, 60)
-    region = torch.tensor([[width / 2, height / 2, height, 0.0]], device=pipeline.device)
+    count = pipeline.config.refinement.people if pipeline.refiner is not None else 1
+    region = torch.tensor([[width / 2, height / 2, height, 0.0]] * count, device=pipeline.device)
     regions = Regions(region[:, :2], region[:, 2], region[:, 3])
     seen, networks = [], []
 
@@ -153,10 +205,17 @@ def _forward(pipeline, modules):
         with torch.inference_mode():
             stage('detect', pipeline.detector(picture), picture)
             crops = stage('crop', crop(picture, camera, regions), picture, regions)
-            landmarks = stage('landmarks', pipeline.network(crops, camera), crops)
-            skeletons = stage('skeleton', skeletons_from_landmarks(landmarks, camera, pipeline.mapping), landmarks)
-            body = stage('inverse kinematics', initial_parameters(pipeline.body, skeletons), skeletons)
-            stage('mesh', skin(pipeline.body, body.rotations, body.betas, body.translation), body)
+            sightings = stage('skeleton', pipeline.skeleton(crops, camera), crops)
+            skeletons, body = sightings.skeletons, pipeline.body
+            if pipeline.twist_shape is None:
+                people = initial_parameters(body, skeletons)
+            else:
+                people = parameters_from_twists(body, skeletons, *pipeline.twist_shape(skeletons.features))
+            stage('inverse kinematics', people, skeletons)
+            if pipeline.refiner is not None:
+                people = stage('refine', refine(pipeline.refiner, body, skeletons.features, people), people)
+                people = finish(body, people, skeletons, camera).parameters
+            stage('mesh', skin(body, people.rotations, people.betas, people.translation), people)
     finally:
         for hook in hooks:
             hook.remove()
@@ -177,7 +236,7 @@ def _shapes(value):
 def as_text(description):
     """The description for a terminal."""
     body = description['body']
-    lines = [f'model set {description["models"]} on {description["device"]}']
+    lines = [f'model set {description["models"]} on {description["device"]}, weights {description["weights"]}']
     for part in description['parts']:
         count = part['parameters']
         lines.append(f'\n{part["stage"]}: {part["name"]}' + (f', {count:,} parameters' if count else ''))
@@ -193,7 +252,7 @@ def as_text(description):
         f'  licence: {body["licence"]}',
     ]
     if description['shapes']:
-        lines.append(f'\nshapes seen on one random picture of {SIZE[1]}x{SIZE[0]}, with one region in it')
+        lines.append(f'\nshapes seen on one random picture of {SIZE[1]}x{SIZE[0]}, one region a person')
     for row in description['shapes']:
         lines += [
             f'  {row["name"]}',

@@ -75,8 +75,26 @@ def test_describe_lists_parts_weights_and_the_shapes_it_saw(capsys):
     assert shapes[network]['input'] == [[1, 3, 256, 256]]
     assert shapes[network]['output'] == {'landmarks': [1, 195], 'presence': [1, 1], 'world': [1, 117]}
     assert shapes['movenet_multipose']['output'] == [1, 6, 56]
-    assert shapes['skeleton']['output']['joints'] == [1, 24, 3]
+    assert shapes['skeleton']['output']['skeletons']['joints'] == [1, 24, 3]
     assert shapes['mesh']['output'] == {'vertices': [1, body['vertices'], 3], 'joints': [1, 24, 3]}
+
+
+def test_describe_runs_the_papers_networks_on_random_weights_and_says_which_files_are_missing(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv('MESH_PERCEPTION_CACHE', str(tmp_path))
+    assert main(['describe', '--models', 'paper', '--json']) == 0
+    description = json.loads(capsys.readouterr().out)
+    assert description['weights'].startswith('random')
+    parts = {part['name']: part for part in description['parts']}
+    assert list(parts) == ['yolov4', 'resnet50_metric', 'twist_shape', 'refinement']
+    files = [file for part in parts.values() for file in part['files']] + description['body']['files']
+    assert {file['state'] for file in files} == {'missing'} and len(files) == 5
+    assert parts['yolov4']['parameters'] > 6e7 and parts['resnet50_metric']['parameters'] > 2.3e7
+    shapes = {row['name']: row for row in description['shapes']}
+    assert shapes['resnet50_metric']['output']['features'] == [3, 2048, 8, 8]
+    assert shapes['refinement']['input'][0][-2:] == [3, 2048]
+    assert shapes['refine']['output']['rotations'] == [3, 24, 3, 3]
 
 
 def test_describe_in_words_holds_the_same(capsys):
