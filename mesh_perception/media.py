@@ -98,7 +98,10 @@ def read_picture(path):
         data = np.frombuffer(Path(path).read_bytes(), np.uint8)
     except OSError as error:
         raise MediaError(f'{path}: {error.strerror}') from None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error:  # OpenCV refuses to make room for as many pixels as the file claims to hold
+        image = None
     if image is None:
         raise MediaError(f'{path}: not a picture that can be decoded')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -106,10 +109,13 @@ def read_picture(path):
 
 def write_picture(path, image):
     """Writes (H, W, 3) uint8 RGB. Raises MediaError."""
-    good, data = cv2.imencode(Path(path).suffix, image[..., ::-1])
     try:
-        if not good:
-            raise OSError(0, 'cannot be encoded')
+        good, data = cv2.imencode(Path(path).suffix, image[..., ::-1])
+    except cv2.error:  # a kind of file that OpenCV does not know
+        good = False
+    if not good:
+        raise MediaError(f'{path}: cannot be written: no picture can be encoded as {Path(path).suffix!r}')
+    try:
         Path(path).write_bytes(data.tobytes())
     except OSError as error:
         raise MediaError(f'{path}: cannot be written: {error.strerror}') from None
@@ -119,14 +125,17 @@ class VideoFile:
     """Writes (H, W, 3) uint8 RGB frames of one size as an MP4; a context manager. Raises MediaError."""
 
     def __init__(self, path, rate):
-        self.path, self.rate, self.writer = Path(path), rate, None
+        self.path, self.rate, self.writer, self.size = Path(path), rate, None, None
 
     def write(self, image):
+        size = (image.shape[1], image.shape[0])
         if self.writer is None:
-            size = (image.shape[1], image.shape[0])
+            self.size = size
             self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter_fourcc(*'mp4v'), self.rate, size)
             if not self.writer.isOpened():
                 raise MediaError(f'{self.path}: cannot be written')
+        if size != self.size:  # OpenCV would leave the frame out without a word
+            raise MediaError(f'{self.path}: holds frames of {_by(self.size)}, got one of {_by(size)}')
         self.writer.write(np.ascontiguousarray(image[..., ::-1]))
 
     def __enter__(self):
@@ -135,3 +144,7 @@ class VideoFile:
     def __exit__(self, *_):
         if self.writer is not None:
             self.writer.release()
+
+
+def _by(size):
+    return 'x'.join(map(str, size))

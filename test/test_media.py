@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -55,6 +58,18 @@ def test_what_cannot_be_decoded_is_refused_by_name(tmp_path, name, content):
         list(read_frames(tmp_path / name))
 
 
+def test_a_picture_that_claims_to_be_huge_is_refused_by_name(tmp_path):
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+    header = struct.pack('>IIBBBBB', 100_000, 100_000, 8, 2, 0, 0, 0)
+    (tmp_path / 'bomb.png').write_bytes(
+        b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(b'0'))
+    )
+    with pytest.raises(MediaError, match=r'bomb\.png: not a picture that can be decoded'):
+        list(read_frames(tmp_path / 'bomb.png'))
+
+
 def test_a_truncated_video_gives_its_frames_and_then_says_where_it_broke_off(tmp_path):
     path = tmp_path / 'v.avi'
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 25.0, (64, 48))
@@ -73,3 +88,15 @@ def test_a_truncated_video_gives_its_frames_and_then_says_where_it_broke_off(tmp
 def test_an_unwritable_picture_is_refused_by_name(tmp_path):
     with pytest.raises(MediaError, match='cannot be written'):
         write_picture(tmp_path / 'no' / 'such' / 'a.png', picture())
+
+
+def test_a_picture_of_an_unknown_kind_is_refused_by_name(tmp_path):
+    with pytest.raises(MediaError, match=r'a\.xyz: cannot be written'):
+        write_picture(tmp_path / 'a.xyz', picture())
+
+
+def test_a_video_has_frames_of_one_size(tmp_path):
+    with VideoFile(tmp_path / 'v.mp4', 25.0) as file:
+        file.write(picture())
+        with pytest.raises(MediaError, match=r'64x48.*32x48'):
+            file.write(picture(size=(48, 32)))

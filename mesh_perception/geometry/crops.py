@@ -30,8 +30,8 @@ def crop(image: Tensor, camera: Camera, regions: Regions, size: int = 256) -> Cr
     """Cuts a view of size x size pixels for every region out of an RGB image (H, W, 3), uint8, on the regions' device.
 
     The crop's centre, pixel (size - 1) / 2, shows the region's centre; the longer of the region's reprojected width
-    and height spans `size` pixels; what lies outside the image is black. Antialiased where the image is shrunk, up to
-    32 times. Raises ValueError for another image type or a size that is not the camera's.
+    and height spans `size` pixels; what lies outside the image is black, and so is a region of NaN. Antialiased where
+    the image is shrunk, up to 32 times. Raises ValueError for another image type or a size that is not the camera's.
     """
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f'image: {image.dtype} of shape {tuple(image.shape)}, expected uint8 (height, width, 3) RGB')
@@ -50,7 +50,8 @@ def crop(image: Tensor, camera: Camera, regions: Regions, size: int = 256) -> Cr
     principal = camera.project(_homogeneous(rays.new_zeros(2)))
     away = torch.where(camera.covers(rays), 1.0, 1e3)[..., None]
     sources = (principal + away * (camera.project(rays) - principal)).clamp(-_FARTHEST, _FARTHEST)
-    levels = (2 * torch.log2(regions.sizes.clamp_min(1) / size)).round().clamp(0, _LEVELS - 1).long()
+    sources = sources.nan_to_num(nan=_FARTHEST)  # a region that is no number shows nothing
+    levels = (2 * torch.log2(regions.sizes.clamp_min(1) / size)).round().clamp(0, _LEVELS - 1).nan_to_num().long()
     images = _sample(image, sources.view(-1, count, count, 2), levels, size)
     return Crops(images, intrinsics, rotations)
 

@@ -216,6 +216,20 @@ def test_any_region_gives_a_finite_crop(camera, x, y, size, roll):
     assert image_to_crop(crops.intrinsics, crops.rotations, pixels, camera).isfinite().all()
 
 
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf'), 3e38])
+@pytest.mark.parametrize('field', ['centers', 'sizes', 'rolls'])
+def test_a_region_of_nonsense_gives_finite_pixels_and_spoils_no_other(field, value):
+    camera = Camera.from_intrinsics(64, 48, 60, 60, 32, 24, (-0.1, 0.02, 0, 0, 0), 'plumb_bob')
+    image = torch.full((48, 64, 3), 200, dtype=torch.uint8)
+    regions = Regions(torch.tensor([[32.0, 24.0]] * 2), torch.full((2,), 30.0), torch.zeros(2))
+    alone = crop(image, camera, regions[1:], 16).images
+    getattr(regions, field)[0] = value
+    crops = crop(image, camera, regions, 16)
+    assert crops.images.isfinite().all() and torch.allclose(crops.images[1:], alone, atol=1e-5)
+    if np.isnan(value):
+        assert (crops.images[0] == 0).all()
+
+
 def test_outside_of_the_image_is_black():
     image = torch.full((480, 640, 3), 255, dtype=torch.uint8)
     for camera in CAMERAS.values():
