@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from mesh_perception.detection.letterbox import check_image, letterbox
+from mesh_perception.detection.letterbox import check_image, letterbox, letterbox_into
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,20 @@ def test_positions_come_back_to_the_pixel(height, width):
         [[0.0, 0.0], [round(width * 256 / max(height, width)) or 1, max(1, round(height * 256 / max(height, width)))]]
     )
     expected = torch.tensor([[-0.5, -0.5], [width - 0.5, height - 0.5]])  # the edges of the first and last pixels
+    torch.testing.assert_close(box.to_image(corners), expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize('height, width', [(1920, 1088), (480, 640), (20, 32), (1, 700), (700, 1)])
+@pytest.mark.parametrize('into', [(608, 608), (768, 576), (96, 160)])
+def test_a_picture_fits_into_any_size_and_positions_come_back(height, width, into):
+    box = letterbox_into(torch.full((height, width, 3), 255, dtype=torch.uint8), *into, 0)
+    assert box.pixels.shape == (1, 3, into[1], into[0])
+    shown = box.pixels[0, 0].nonzero().amax(0).flip(0) + 1.0
+    assert (shown == torch.tensor(into)).any()  # it fills one side
+    ratio = min(into[0] / width, into[1] / height)
+    assert (shown - torch.tensor([width * ratio, height * ratio]).clamp_min(1)).abs().max() <= 0.51
+    corners = torch.stack((torch.zeros(2), shown))
+    expected = torch.tensor([[-0.5, -0.5], [width - 0.5, height - 0.5]])
     torch.testing.assert_close(box.to_image(corners), expected, rtol=0, atol=1e-3)
 
 
