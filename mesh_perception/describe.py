@@ -141,10 +141,11 @@ def _own_file(file):
     """A file that a model set names, as a dict like those of `_files`."""
     path = Path(file.path)
     present = path.is_file()
+    # Where it comes from is the user's own folder.
     return {
         'name': path.name,
         'state': 'present' if present else 'missing',
-        'package': f'{file.what}: {path}',
+        'package': str(path),
         'licence': "the user's own",
         'bytes': path.stat().st_size if present else 0,
     }

@@ -55,6 +55,11 @@ def register(subparsers):
         '--out', type=Path, default=Path('out/run'), metavar='DIR', help='where overlays go (default: out/run)'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the people of every frame here')
+    parser.add_argument(
+        '--attention',
+        metavar='JOINT',
+        help="draw, instead of meshes, what the refiner's attention links this joint of everybody to (left_elbow, ...)",
+    )
     parser.add_argument('--no-overlay', action='store_true', help='write no pictures and no videos')
     parser.set_defaults(handler=run)
 
@@ -75,9 +80,12 @@ def run(arguments):
     camera_of = _camera_source(arguments)
 
     from mesh_perception.pipeline import MeshPipeline
+    from mesh_perception.visualization.attention import draw_attention, joint_number
     from mesh_perception.visualization.overlay import Overlay
 
-    pipeline = MeshPipeline(config)
+    if arguments.attention is not None:
+        joint_number(arguments.attention)
+    pipeline = MeshPipeline(config, attention=arguments.attention is not None)
     if not (arguments.camera or arguments.camera_info or arguments.fov is not None):
         print(
             f'No camera given: assuming a field of view of {FIELD_OF_VIEW:g} degrees; metres scale with this guess.',
@@ -89,11 +97,17 @@ def run(arguments):
             Overlay(pipeline.body) as overlay,
             tqdm(total=sum(map(frame_count, files)), unit='frame', disable=not sys.stderr.isatty()) as bar,
         ):
+
+            def draw(image, camera, people):
+                if pipeline.attention:
+                    return draw_attention(image, people, pipeline.last_attention, arguments.attention)
+                return overlay.draw(image, camera, people, pipeline.meshes(people))
+
             for file, target in zip(files, overlay_paths(files, arguments.out), strict=True):
                 bar.set_postfix_str(Path(file).name)
                 pipeline.reset()
                 try:
-                    _one_file(file, target if out else None, camera_of, pipeline, overlay, records, bar)
+                    _one_file(file, target if out else None, camera_of, pipeline, draw, records, bar)
                 except ValueError as error:
                     _complain(error, failures)
     finally:  # whoever interrupts a long video keeps what was found
@@ -170,7 +184,7 @@ def _files(inputs, failures):
             _complain(error, failures)
 
 
-def _one_file(file, target, camera_of, pipeline, overlay, records, bar):
+def _one_file(file, target, camera_of, pipeline, draw, records, bar):
     from mesh_perception.records import people_records
 
     camera = None
@@ -185,7 +199,7 @@ def _one_file(file, target, camera_of, pipeline, overlay, records, bar):
                     raise MediaError(f'{file}: {error}') from None
             people = pipeline(frame.image, camera, frame.stamp)
             if target is not None:
-                picture = overlay.draw(frame.image, camera, people, pipeline.meshes(people))
+                picture = draw(frame.image, camera, people)
                 if frame.video:
                     video = video or stack.enter_context(VideoFile(target, frame.rate))
                     video.write(picture)
