@@ -1,4 +1,5 @@
-"""A real `colcon build` of a copy of the checkout, plain and with --symlink-install (11 s each on an idle machine)."""
+"""A real `colcon build` of a copy of the checkout, in a path with a space, plain and with --symlink-install (11 s each
+on an idle machine)."""
 
 import os
 import shutil
@@ -33,15 +34,8 @@ def environment():
     return result
 
 
-@pytest.fixture(scope='module', params=['plain', 'symlink'])
-def workspace(request, checkout, tmp_path_factory):
-    """A workspace with the package built in it, as (its folder, whether files are symbolic links)."""
-    pytest.importorskip('ament_index_python', reason='no ROS 2 here')
-    if not shutil.which('colcon', path=environment()['PATH']):
-        pytest.skip('colcon is not installed')
-    folder = tmp_path_factory.mktemp(f'workspace_{request.param}')
-    shutil.copytree(checkout, folder / 'src' / 'mesh_perception')
-    options = ['--symlink-install'] if request.param == 'symlink' else []
+def build(folder, *options):
+    """`colcon build` in a workspace; it must succeed."""
     result = subprocess.run(
         ['colcon', 'build', *options, '--cmake-args', f'-DPython3_EXECUTABLE={sys.executable}'],
         cwd=folder,
@@ -50,12 +44,23 @@ def workspace(request, checkout, tmp_path_factory):
         text=True,
     )
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
+
+
+@pytest.fixture(scope='module', params=['plain', 'symlink'])
+def workspace(request, checkout, tmp_path_factory):
+    """A workspace with the package built in it, as (its folder, whether files are symbolic links)."""
+    pytest.importorskip('ament_index_python', reason='no ROS 2 here')
+    if not shutil.which('colcon', path=environment()['PATH']):
+        pytest.skip('colcon is not installed')
+    folder = tmp_path_factory.mktemp(f'{request.param} workspace')
+    shutil.copytree(checkout, folder / 'src' / 'mesh_perception')
+    build(folder, *(['--symlink-install'] if request.param == 'symlink' else []))
     return folder, request.param == 'symlink'
 
 
 def sourced(folder, command):
     """Output of a command after `source install/setup.bash`, started from elsewhere; it must succeed."""
-    script = f'source {folder}/install/setup.bash && cd / && {command}'
+    script = f'source "{folder}/install/setup.bash" && cd / && {command}'
     result = subprocess.run(['bash', '-c', script], env=environment(), capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -67,7 +72,7 @@ def test_package_messages_and_configuration_come_from_the_install(workspace):
     folder, symlinks = workspace
     prefix = folder / 'install' / 'mesh_perception'
     (folder / 'check.py').write_text(CHECK)
-    package, messages, config, share = json.loads(sourced(folder, f'{sys.executable} {folder}/check.py'))
+    package, messages, config, share = json.loads(sourced(folder, f'{sys.executable} "{folder}/check.py"'))
     assert Path(package).is_relative_to(prefix) and Path(messages).is_relative_to(prefix)
     assert Path(config) == prefix / 'share' / 'mesh_perception' / 'config' == Path(share) / 'config'
     assert Path(package).is_symlink() == symlinks
@@ -88,9 +93,17 @@ def test_nodes_launch_files_and_configuration_are_where_ros2_looks(workspace, ch
 def test_the_command_runs_from_the_install(workspace):
     folder, _ = workspace
     program = folder / 'install' / 'mesh_perception' / 'lib' / 'mesh_perception' / 'mesh-perception'
-    assert '{' in sourced(folder, f'{program} --help')
+    assert '{' in sourced(folder, f'"{program}" --help')
 
 
 def test_only_one_package_is_found(workspace):
     folder, _ = workspace
-    assert sourced(folder, f'colcon list --names-only --base-paths {folder}/src').split() == ['mesh_perception']
+    assert sourced(folder, f'colcon list --names-only --base-paths "{folder}/src"').split() == ['mesh_perception']
+
+
+@pytest.mark.parametrize('workspace', ['plain'], indirect=True)  # the last test of this workspace
+def test_symlinks_may_follow_a_plain_build(workspace):
+    folder, _ = workspace
+    build(folder, '--symlink-install')
+    (module,) = folder.glob('install/mesh_perception/lib/python3*/site-packages/mesh_perception/cli.py')
+    assert module.resolve() == folder / 'src' / 'mesh_perception' / 'mesh_perception' / 'cli.py'
