@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mesh_perception.detection.boxes import areas, greedy, intersections, overlaps
+from mesh_perception.geometry.boxes import areas, greedy, intersections, overlaps
 from mesh_perception.types import Detections
 
 _SEEN = 0.2  # score from which a keypoint counts

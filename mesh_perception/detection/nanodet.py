@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from mesh_perception.detection.boxes import suppress
 from mesh_perception.detection.letterbox import letterbox
+from mesh_perception.geometry.boxes import suppress
 from mesh_perception.types import Detections
 from mesh_perception.weights.modules import NANODET_MEAN, NANODET_STD
 from mesh_perception.weights.networks import load_network

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mesh_perception.detection.boxes import suppress
 from mesh_perception.detection.yolov4 import CLASSES, STRIDES
+from mesh_perception.geometry.boxes import suppress
 
 # For each head its anchors' widths and heights in input pixels, and how far a centre may leave its cell (scale_x_y):
 # those with which YOLOv4 was trained on COCO.

@@ -3,16 +3,8 @@
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from mesh_perception.geometry.boxes import greedy, overlaps
 from mesh_perception.joints import COCO_LIMBS, SMPL_LIMBS
-
-
-def box_iou(a, b):
-    """Intersection over union (A, B) of boxes (A, 4) and (B, 4); 0 for empty boxes."""
-    low = torch.maximum(a[:, None, :2], b[None, :, :2])
-    high = torch.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = (high - low).clamp_min(0).prod(-1)
-    area_a, area_b = ((x[:, 2:] - x[:, :2]).clamp_min(0).prod(-1) for x in (a, b))
-    return inter / (area_a[:, None] + area_b[None] - inter).clamp_min(1e-9)
 
 
 def diagonal(boxes):
@@ -30,7 +22,7 @@ def keypoint_distance(joints, boxes, detections, minimum=0.25):
     pairs = joints[:, None, SMPL_LIMBS] - detections.keypoints[None, :, COCO_LIMBS, :2]
     distance = (pairs.norm(dim=-1) * seen).sum(-1) / seen.sum(-1).clamp_min(1)
     distance = distance / diagonal(detections.boxes)
-    return torch.where(seen.sum(-1) >= 4, distance, 0.5 * (1 - box_iou(boxes, detections.boxes)))
+    return torch.where(seen.sum(-1) >= 4, distance, 0.5 * (1 - overlaps(boxes, detections.boxes)))
 
 
 def assign(cost, limit):
@@ -49,7 +41,7 @@ def assign(cost, limit):
 
 
 def duplicates(joints, boxes, priority, limit=0.06):
-    """Which of N people (N, 24, 2) are a second copy of one with a smaller `priority` (N,) -> (N,) bool.
+    """Which of N people (N, 24, 2) are a second copy of one that stays, with a smaller `priority` (N,) -> (N,) bool.
 
     Two are the same when their limbs lie within `limit` of the smaller box's diagonal on average.
     """
@@ -57,5 +49,7 @@ def duplicates(joints, boxes, priority, limit=0.06):
     distance = (limbs[:, None] - limbs[None]).norm(dim=-1).mean(-1)
     size = diagonal(boxes)
     same = distance < limit * torch.minimum(size[:, None], size[None])
-    rank = priority.argsort(stable=True).argsort()
-    return (same & (rank[None] < rank[:, None])).any(1)
+    order = priority.argsort(stable=True)
+    copies = torch.zeros(len(joints), dtype=torch.bool)
+    copies[order] = ~greedy(same[order][:, order])
+    return copies

@@ -139,7 +139,9 @@ class Tracker:
 
     def valid(self, candidates, seen):
         """Which candidates (N,) hold a person, each person once. seen: their Observations."""
-        good = (seen.scores >= self.threshold) & torch.isfinite(seen.joints).all(-1).all(-1)
+        others = torch.stack((seen.scores, seen.next.sizes, seen.next.rolls), 1)
+        numbers = torch.cat((seen.joints.flatten(1), seen.boxes, seen.roots, seen.next.centers, others), 1)
+        good = (seen.scores >= self.threshold) & torch.isfinite(numbers).all(1)
         followed = candidates.tracks >= 0
         row = candidates.tracks.clamp_min(0)
         if len(self.following):

@@ -7,9 +7,9 @@ from scipy.optimize import linear_sum_assignment
 
 from mesh_perception.configuration import DetectionConfig
 from mesh_perception.detection import Detector
-from mesh_perception.detection.boxes import areas, overlaps
 from mesh_perception.detection.movenet import MoveNet
 from mesh_perception.detection.nanodet import NanoDet
+from mesh_perception.geometry.boxes import areas, overlaps
 from mesh_perception.joints import COCO_MIRROR
 
 ACTORS = {

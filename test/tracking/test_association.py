@@ -12,13 +12,6 @@ def boxes(*rows):
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
 
 
-def test_overlap_of_known_boxes():
-    iou = association.box_iou(
-        boxes((0, 0, 10, 10), (0, 0, 0, 0)), boxes((0, 0, 10, 10), (5, 0, 15, 10), (20, 20, 30, 30))
-    )
-    assert torch.allclose(iou, torch.tensor([[1, 1 / 3, 0], [0, 0, 0]]))
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 10_000))
 def test_assignment_is_one_to_one_and_within_the_limit(rows, columns, seed):
@@ -40,6 +33,13 @@ def test_the_second_copy_of_a_person_is_the_one_with_the_larger_priority():
     box = boxes((0, 0, 100, 100), (2, 2, 102, 102), (300, 300, 400, 400))
     assert association.duplicates(people, box, torch.tensor([5.0, 1.0, 3.0])).tolist() == [True, False, False]
     assert association.duplicates(people, box, torch.tensor([0.0, 0.0, 0.0])).tolist() == [False, True, False]
+
+
+def test_a_copy_that_goes_takes_nobody_along():
+    limbs = torch.rand(1, 24, 2) * 100
+    people = torch.cat((limbs, limbs + 5, limbs + 10))  # the second lies between two people who are far enough apart
+    box = boxes((0, 0, 100, 100), (5, 5, 105, 105), (10, 10, 110, 110))
+    assert association.duplicates(people, box, torch.tensor([0.0, 1.0, 2.0])).tolist() == [False, True, False]
 
 
 def test_boxes_stand_in_where_a_detector_gives_no_keypoints():

@@ -1,5 +1,6 @@
 """The tracker against people made of numbers: what it keeps, what it gives up, who gets which id."""
 
+import pytest
 import torch
 
 from mesh_perception.configuration import TrackingConfig
@@ -120,16 +121,38 @@ def test_no_more_people_than_allowed_and_the_followed_ones_first():
     assert ids.tolist() == [1, 2]
 
 
-def test_joints_that_are_not_numbers_are_nobody():
+@pytest.mark.parametrize('field', ['joints', 'scores', 'boxes', 'roots', 'next'])
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_what_is_no_number_is_nobody_and_takes_nobody_else_along(field, value):
     t = tracker()
 
     def broken(candidates):
-        seen = people_at(0)
-        seen.joints[0, 3] = float('nan')
+        seen = people_at(0, 300)
+        tensor = seen.next.centers if field == 'next' else getattr(seen, field)
+        tensor[0] = value
         return seen
 
-    ids, _ = step(t, 0.0, broken, detections_of(people_at(0)))
-    assert ids.tolist() == []
+    found = detections_of(people_at(0, 300))
+    assert step(t, 0.0, broken, found)[0].tolist() == [1]
+    assert torch.equal(t.following.next.centers, people_at(300).next.centers)
+
+
+def test_twenty_people_keep_their_ids_and_there_is_no_room_for_more():
+    t = tracker()
+    places = [150.0 * i for i in range(25)]
+    found = detections_of(people_at(*places))
+    ids, _ = step(t, 0.0, at(*places[:20]), found)
+    assert ids.tolist() == list(range(1, 21))
+    order = torch.randperm(25, generator=torch.Generator().manual_seed(0))
+    moved = [place + 5 for place in places[:20]]
+    ids, _ = step(t, 0.1, at(*moved), found[order])
+    assert ids.tolist() == list(range(1, 21))
+    # Ten leave; the five who had no room are new, and the ids of those who stay do not move up.
+    scores = [0.9] * 10 + [0.1] * 10
+    ids, _ = step(t, 0.2, at(*moved, scores=scores), None)
+    assert ids.tolist() == list(range(1, 11))
+    ids, _ = step(t, 2.0, at(*moved[:10], *places[20:]), found[torch.tensor([*range(10), *range(20, 25)])])
+    assert ids.tolist() == list(range(1, 11)) + list(range(21, 26))
 
 
 def test_where_boxes_are_followed_everybody_detected_again_is_looked_at_there():

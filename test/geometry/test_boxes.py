@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mesh_perception.detection.boxes import greedy, overlaps, suppress
+from mesh_perception.geometry.boxes import greedy, overlaps, suppress
 
 
 def random_boxes(count, generator, spread=100.0):
