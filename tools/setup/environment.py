@@ -173,7 +173,9 @@ def install_programs():
     """The checkout's programs, run by the venv's Python wherever they are called from."""
     for script in (ROOT / 'scripts').iterdir():
         program = VENV / 'bin' / script.name
-        program.write_text(f'#!{PYTHON}\n' + script.read_text().split('\n', 1)[1])
+        # A #! line cannot hold a path with spaces or a long one, so sh finds Python; to Python it is a string.
+        start = f"#!/bin/sh\n'''exec' '{PYTHON}' \"$0\" \"$@\"\n' '''\n"
+        program.write_text(start + script.read_text().split('\n', 1)[1])
         program.chmod(0o755)
 
 
