@@ -31,15 +31,15 @@ def config_writer():
 
 
 def noise(count, width, height, seed):
-    """Images (count, 3, height, width) in [0, 1] that show nothing: a network's rounding is least on them."""
+    """Images (count, 3, height, width) in [0, 1] of noise."""
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 def calibrated(seed=0):
     """He-initialised, each channel with a scale and shift of its own, and with the statistics of what it then sees.
 
-    Random networks of this depth multiply what little is added to a value, more than a hundredfold with every scale 1
-    and shift 0. So shifts are mostly positive, a sixth of the activations negative, and residuals small.
+    With shifts around 0, a random network of this depth magnifies rounding some thousandfold. So shifts are mostly
+    positive, which leaves about a sixth of the activations negative, and residuals are small.
     """
     generator = torch.Generator().manual_seed(seed)
     network = YoloV4()
@@ -82,7 +82,7 @@ def detector(file):
 
 @pytest.fixture(scope='module')
 def darknet(file):
-    """{(width, height): (images, raw heads (N, 255, h, w), decoded heads (N, h * w * 3, 85)) as OpenCV computes them}"""
+    """{(width, height): (images, raw heads (1, 255, h, w), decoded heads (h * w * 3, 85))} as OpenCV computes them."""
     text, heads = config_writer()()
     net = cv2.dnn.readNetFromDarknet(np.frombuffer(text.encode(), np.uint8), np.fromfile(file, np.uint8))
     names = [f'conv_{i}' for i in heads] + [f'yolo_{i + 1}' for i in heads]
@@ -260,7 +260,7 @@ def test_an_untrained_network_serves_too():
 
 @pytest.mark.parametrize('size', [0, 31, 600, (608, 600), (-32, 32)])
 def test_sizes_that_are_no_multiples_of_32_are_refused(size, tmp_path):
-    with pytest.raises(ValueError, match='YOLOv4 input: .*, expected positive multiples of 32'):
+    with pytest.raises(ValueError, match=r'YOLOv4 input: .*, expected positive multiples of 32'):
         YoloDetector(tmp_path / 'none', size)
 
 
