@@ -198,8 +198,8 @@ def test_bad_inputs_are_named_in_a_line_each_and_the_others_are_processed(place,
         tmp_path / 'out',
     )
     assert code == 1
-    # OpenCV's libpng adds a line of its own, of what its version finds wrong; nothing turns that off.
-    err = [line for line in err if not line.startswith('libpng ')]
+    # Beside ours: OpenCV's libpng says what its version finds wrong, and a machine without EGL how it draws.
+    err = [line for line in err if not line.startswith(('libpng ', 'meshes are painted coarsely'))]
     assert len(err) == len(bad), err
     for line, (name, reason) in zip(err, bad.items(), strict=True):
         assert line.startswith(f'mesh-perception: {tmp_path / name}: ') and reason in line
