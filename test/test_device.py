@@ -9,9 +9,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from mesh_perception.body import load_body, skin, skin_joints
+from mesh_perception.configuration import load_config
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.crops import crop
 from mesh_perception.inverse_kinematics import initial_parameters
+from mesh_perception.inverse_kinematics.twist_shape import parameters_from_twists
+from mesh_perception.parts import make_body, make_refiner, make_skeleton, make_twist_shape
+from mesh_perception.refinement.refine import finish, refine
 from mesh_perception.skeleton.absolute import place
 from mesh_perception.skeleton.blazepose import BlazePose
 from mesh_perception.skeleton.landmark_joints import load_joint_mapping, skeletons_from_landmarks
@@ -72,4 +76,21 @@ def test_from_picture_to_mesh_nothing_is_uploaded_and_nothing_waited_for(lens):
             camera.project(joints + root[:, None])
             mesh = skin(body, people.rotations, people.betas, people.translation)
     assert mesh.vertices.device == META and len(mesh.vertices) == 3
+    assert watch.seen == []
+
+
+def test_nor_in_the_papers_networks():
+    config, camera = load_config('paper'), Camera.from_fov(640, 480, 60)
+    body = make_body(config, META, random=True)
+    skeleton, features = make_skeleton(config, META, random=True)
+    twist_shape = make_twist_shape(config, features, body, META, random=True)
+    refiner = make_refiner(config, features, body, META, random=True)
+    picture = torch.zeros(480, 640, 3, dtype=torch.uint8, device=META)
+    regions = Regions(torch.zeros(3, 2, device=META), torch.ones(3, device=META), torch.zeros(3, device=META))
+    for _ in range(2):
+        with torch.inference_mode(), Watch() as watch:
+            skeletons = skeleton(crop(picture, camera, regions), camera).skeletons
+            people = parameters_from_twists(body, skeletons, *twist_shape(skeletons.features))
+            final = finish(body, refine(refiner, body, skeletons.features, people), skeletons, camera)
+    assert len(final.joints) == 3
     assert watch.seen == []
