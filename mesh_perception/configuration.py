@@ -126,7 +126,7 @@ _TRAIN = 'train it, or name a file of yours as {key}'
 _HOW = {  # key of a file: (what it is, how to get it)
     'detection.weights': (
         "YOLOv4's weights",
-        'get yolov4.weights (COCO, 245 MB) from the releases of AlexeyAB/darknet on GitHub, or choose '
+        'get yolov4.weights (COCO, 258 MB) from the releases of AlexeyAB/darknet on GitHub, or choose '
         'detection.kind movenet_nanodet',
     ),
     'skeleton.weights': ('the skeleton network (f^P)', _TRAIN + ', or choose skeleton.kind blazepose'),
