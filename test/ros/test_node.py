@@ -499,9 +499,8 @@ def test_missing_weights_fail_the_transition_and_may_come_later(environment, sce
         'ROS_DOMAIN_ID': str(int(environment['ROS_DOMAIN_ID']) + 1),
         'MESH_PERCEPTION_CACHE': str(cache),
     }
-    arguments = [
-        argument for name in ('autostart:=false', 'modls:=x', 'use_sim_time:=true') for argument in ('-p', name)
-    ]
+    names = 'autostart:=false', 'modls:=x', 'use_sim_time:=true', 'image_reliability:=reliable'
+    arguments = [argument for name in names for argument in ('-p', name)]
     node, camera = NodeProcess(other, tmp_path / 'log', *arguments), Camera(other, scene)
     try:
         camera.listen(DiagnosticArray, '/diagnostics')
