@@ -207,9 +207,11 @@ class MeshPipeline:
         camera = Camera.from_fov(640, 480, 60)
         picture = torch.zeros(480, 640, 3, dtype=torch.uint8, device=self.device)
         self.detector(picture)
-        region = Regions(*(torch.tensor(value, device=self.device) for value in ([[320.0, 240.0]], [300.0], [0.0])))
-        skeletons = self._sightings(picture, camera, region).skeletons
-        self.meshes(self._people(skeletons, camera), light=True)
+        for count in (1, 2):  # one person and several take different ways through the networks
+            centers = torch.full((count, 2), 240.0, device=self.device)
+            regions = Regions(centers, centers[:, 0] + 60, centers[:, 0] * 0)
+            skeletons = self._sightings(picture, camera, regions).skeletons
+            self.meshes(self._people(skeletons, camera), light=True)
 
 
 def _around(points, margin=0.05):

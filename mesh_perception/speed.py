@@ -40,7 +40,7 @@ class Plan:
         return len(self.sizes) * len(self.people) + len(self.movenet_sizes) + 2
 
 
-QUICK = Plan(people=(1, 2), movenet_sizes=(512,), frames=12, seconds=0.2, repetitions=(2, 5))
+QUICK = Plan(people=(1, 2), movenet_sizes=(384,), frames=12, seconds=0.2, repetitions=(2, 5))
 
 
 def measure(network, device, plan, step=lambda: None):
