@@ -1,4 +1,4 @@
-"""ResNet as a feature extractor, with torchvision's parameter names so that its checkpoints load.
+"""ResNet as a feature extractor, with torchvision's parameter names so that its checkpoints load (`checkpoints.py`).
 
 One thing differs from torchvision's: the last stride is *centred* (MeTRAbs, Sarandi et al. 2020). torchvision's strided
 convolutions are centred on even positions, which leaves the last cells looking at pixels 0, 32, ..., 224 of 256: the
@@ -6,11 +6,6 @@ right and lower borders are seen from one side alone. Here the convolutions that
 on odd positions, and cell i looks at pixel 32 i + 16. Weights and their names are the same.
 """
 
-from pathlib import Path
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -120,31 +115,3 @@ def _stage(block, inputs, width, count, stride, centred=False):
     blocks = [block(inputs, width, stride, centred, downsample)]
     blocks += [block(outputs, width, 1, False, None) for _ in range(count - 1)]
     return nn.Sequential(*blocks)
-
-
-def load_torchvision(network: ResNet, path) -> None:
-    """Fills `network` with a safetensors file of torchvision's parameter names (timm writes such files too).
-
-    The classifier (fc.weight, fc.bias) is left out, and num_batches_tracked may be missing, as in old checkpoints;
-    everything else must be there in the right shape: ValueError, one line, names the file and the first difference.
-    """
-    path, name = Path(path), f'ResNet-{network.depth}'
-    if not path.is_file():
-        raise ValueError(f'{path}: no such file, expected the weights of a {name}')
-    try:
-        state = load_file(path)
-    except (OSError, SafetensorError):
-        raise ValueError(f'{path}: not a readable safetensors file, expected the weights of a {name}') from None
-    state = {key: value for key, value in state.items() if key not in ('fc.weight', 'fc.bias')}
-    expected = network.state_dict()
-    for key, value in expected.items():
-        if key not in state and not key.endswith('num_batches_tracked'):
-            raise ValueError(f'{path}: no {key} in it, expected the weights of a {name}')
-        if key in state and state[key].shape != value.shape:
-            shapes = f'{tuple(state[key].shape)}, expected {tuple(value.shape)}'
-            raise ValueError(f'{path}: {key} has shape {shapes} as in a {name}')
-    unknown = sorted(state.keys() - expected.keys())
-    if unknown:
-        raise ValueError(f'{path}: unknown {unknown[0]} in it, expected the weights of a {name}')
-    tracked = {key: torch.zeros_like(value) for key, value in expected.items() if key.endswith('num_batches_tracked')}
-    network.load_state_dict({**tracked, **state})
