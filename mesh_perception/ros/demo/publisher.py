@@ -6,7 +6,7 @@ import threading
 import time
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
@@ -107,10 +107,11 @@ class FootagePublisher(Node):
 def main():
     """Plays the footage and prints one line of JSON."""
     rclpy.init()
-    node, code = None, 0
+    executor, code = SingleThreadedExecutor(), 0
+    spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
     try:
         node = FootagePublisher()
-        spinner = threading.Thread(target=_spin, args=(node,), daemon=True)
+        executor.add_node(node)
         spinner.start()
         print(json.dumps(node.play()), flush=True)
     except (ValueError, TimeoutError) as error:
@@ -119,13 +120,16 @@ def main():
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        executor.shutdown()
+        if spinner.is_alive():
+            spinner.join()  # ROS is not taken from under a thread that still uses it
         rclpy.try_shutdown()
     return code
 
 
-def _spin(node):
+def _spin(executor):
     try:
-        rclpy.spin(node)
+        executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
 
