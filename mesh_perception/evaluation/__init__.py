@@ -1,0 +1,1 @@
+"""What the figures in papers mean, and benchmarks that compute them."""
