@@ -48,7 +48,7 @@ def similarity_align(predicted: Tensor, truth: Tensor, valid: Tensor | None = No
     center = fitted.sum(-2, keepdim=True) / count.clamp_min(1)
     target_center = target.sum(-2, keepdim=True) / count.clamp_min(1)
     spread = (fitted - center) * weight
-    u, singular, vh = torch.linalg.svd(((target - target_center) * weight).mT @ spread)
+    u, singular, vh = torch.linalg.svd((target - target_center).mT @ spread)
     signs = torch.ones_like(singular)
     signs[..., 2] = torch.where(torch.linalg.det(u @ vh) < 0, -1.0, 1.0)
     rotation = (u * signs[..., None, :]) @ vh

@@ -85,6 +85,12 @@ def test_pa_mpjpe_in_batches_is_an_optimizers_one_at_a_time(count):
     close(torch.cat([metrics.pa_mpjpe_mm(p[None], t[None]) for p, t in zip(predicted, truth, strict=True)]), actual)
 
 
+def test_pa_mpjpe_neither_fits_nor_counts_joints_that_are_not_valid():
+    predicted, truth = poses(2)
+    valid = torch.arange(14).expand(2, 14) > 4
+    close(metrics.pa_mpjpe_mm(predicted, truth, valid), metrics.pa_mpjpe_mm(predicted[:, 5:], truth[:, 5:]))
+
+
 def test_pa_mpjpe_does_not_forgive_a_mirrored_pose():
     _, truth = poses(3)
     mirrored = truth * torch.tensor([-1, 1, 1])
