@@ -3,8 +3,8 @@
     python tools/fit_joint_mapping.py MOCAP.npz [--samples 4000] [--output FILE] [--pictures DIR]
 
 Renders open bodies of varied shape, pose, view and clothing, runs the package's own BlazePose on them and regresses
-their true joints from its landmarks. MOCAP.npz holds CMU clips: joint_names (38,), parents (38,), offsets_m (38, 3)
-and clip/SPLIT/.../local_rotvec (T, 38, 3). Prints the error on held-out clips.
+their true joints from its landmarks. MOCAP.npz holds CMU's clips, named train/... and test/..., as
+mesh_perception/synthetic/motion.py reads them. Prints the error on held-out clips.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mocap import load_poses, retarget
 from tqdm import tqdm
 
 from mesh_perception.body import load_body, skin
@@ -23,6 +22,8 @@ from mesh_perception.geometry.rotations import axis_angle_to_matrix
 from mesh_perception.joints import BLAZEPOSE_LANDMARKS, BLAZEPOSE_MIRROR, SMPL_JOINTS, SMPL_MIRROR
 from mesh_perception.skeleton.blazepose import BlazePose
 from mesh_perception.skeleton.landmark_joints import HIPS
+from mesh_perception.synthetic.motion import load_clips
+from mesh_perception.synthetic.retarget import retarget
 from mesh_perception.visualization.renderer import Renderer
 
 SIZE = 384  # px, the rendered picture
@@ -194,7 +195,10 @@ def relative(mapping, world):
 def observe_split(split, count, arguments, body, network, renderer):
     generator = torch.Generator().manual_seed(arguments.seed + (split == 'test'))
     rng = np.random.default_rng(arguments.seed + (split == 'test'))
-    poses = retarget(*load_poses(arguments.mocap, count, split, generator), body.joint_template)
+    poses = torch.cat(
+        [retarget(clip, body.joint_template) for clip in load_clips(arguments.mocap, f'{split}/').values()]
+    )
+    poses = poses[torch.randint(len(poses), (count,), generator=generator)]
     seen = []
     for start in tqdm(range(0, count, BATCH), desc=split):
         vertices, joints, fov = sample_bodies(body, poses[start : start + BATCH], generator)

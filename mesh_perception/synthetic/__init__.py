@@ -1,0 +1,1 @@
+"""Scenes with known truth: motion, people, cameras and pictures of them."""
