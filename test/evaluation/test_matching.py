@@ -97,6 +97,11 @@ def test_agora_matches_ascending_and_counts_the_rest():
     assert result.false_positives.tolist() == [False, False, True, True]
 
 
+def test_agora_takes_nobody_twice():
+    assert matching.match_agora(people_at(0, 30), people_at(0, 12)).match.tolist() == [0, 1]
+    assert matching.match_agora(people_at(0, 12), people_at(0, 30)).match.tolist() == [0, 1]
+
+
 def test_agora_wants_a_tenth_of_overlap_with_both_edges_counted():
     box = torch.zeros(1, 24, 2)
     box[:, 12:] = 9  # 10 x 10 px
