@@ -51,6 +51,7 @@ _SIDE = {
     'thumb': 'thumb',
     'thumb_end': 'thumb_end',
 }
+_STRAIGHT = tuple(f'{side}_{joint}' for side in 'lr' for joint in ('knee', 'ankle', 'elbow', 'wrist'))
 _CMU_NAMES = _BODY | {f'{side}_{ours}': side + cmu for side in 'lr' for ours, cmu in _SIDE.items()}
 
 
@@ -117,7 +118,8 @@ def load_clips(path, prefix: str = '') -> dict:
     Joints: `joint_names (J,)` in the 38-joint form's names, `parents (J,)`, `offsets_m (J, 3)`, `fps`, and for each
     clip `clip/NAME/root_m (T, 3)` and `clip/NAME/local_rotvec (T, J, 3)`. Bones: `subject/SS/joint_names (J,)` in CMU's
     names, `subject/SS/parents`, `fps`, and for each clip `clip/SS_NN/positions_m (T, J, 3)`, where the bones end, and
-    `clip/SS_NN/local_rotvec (T, J, 3)`; the bones' lengths are measured. Rotation vectors in radians.
+    `clip/SS_NN/local_rotvec (T, J, 3)`; the bones' lengths are measured. Rotation vectors in radians. A T-pose as the
+    first frame of the first form, which converters put there, is left out.
 
     Raises ValueError, in one line that names the file, for a file that is missing, damaged, too large or neither.
     """
@@ -150,12 +152,17 @@ def _joints(data, name) -> Clip:
     unknown = [joint for joint in names if joint not in _CMU_NAMES]
     if unknown:
         raise _Refused(f'joint_names: unknown joint {unknown[0]!r:.40}')
+    vectors = _numbers(data, f'clip/{name}/local_rotvec', (None, len(names), 3))
+    root = _numbers(data, f'clip/{name}/root_m', (len(vectors), 3))
+    # Converters put a T-pose before the first frame: no living arm or leg is straight to the last digit.
+    limbs = [names.index(joint) for joint in _STRAIGHT if joint in names]
+    start = int(len(limbs) == len(_STRAIGHT) and len(vectors) > 1 and not vectors[0, limbs].any())
     return Clip(
         tuple(_CMU_NAMES[joint] for joint in names),
         parents,
         _numbers(data, 'offsets_m', (len(names), 3)),
-        axis_angle_to_matrix(_numbers(data, f'clip/{name}/local_rotvec', (None, len(names), 3))),
-        _numbers(data, f'clip/{name}/root_m', (len(data[f'clip/{name}/local_rotvec']), 3)),
+        axis_angle_to_matrix(vectors[start:]),
+        root[start:],
         _rate(data),
     )
 

@@ -78,6 +78,19 @@ def test_bones_form_gives_the_positions_it_was_written_with(tmp_path):
     np.testing.assert_allclose(clip.rest()[clip.names.index('head')], clips.VECTORS[1:6].sum(0), atol=1e-5)
 
 
+def test_a_converters_t_pose_before_the_first_frame_is_left_out(tmp_path):
+    names = ['hips', *(f'{side}_{joint}' for side in 'lr' for joint in ('knee', 'ankle', 'elbow', 'wrist'))]
+    turns = RNG.normal(0, 1, (3, 9, 3))
+    members = {'joint_names': np.array(names), 'parents': np.arange(9) - 1, 'offsets_m': np.ones((9, 3))}
+    root = {'clip/train/walking/one/root_m': np.arange(9.0).reshape(3, 3)}
+    for frames in (3, 2):
+        if frames == 2:
+            turns[0, 1:] = 0
+        path = joints_file(tmp_path / 'clips.npz', **members, **root, **{'clip/train/walking/one/local_rotvec': turns})
+        clip = load_clips(path)['train/walking/one']
+        assert len(clip) == frames and clip.root[-1].tolist() == [6, 7, 8]
+
+
 def test_prefix_and_frames(tmp_path):
     path = joints_file(tmp_path / 'clips.npz')
     assert list(load_clips(path, 'train/')) == ['train/walking/one'] and not load_clips(path, 'test/')
