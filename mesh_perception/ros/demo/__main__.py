@@ -76,7 +76,6 @@ def play(camera, frames, output, values, models):
         )
         running.append(publisher)
         published = report_of(publisher, running[1])
-        stop(running[1])
         recorded = stop(recorder)
         return json.loads(published.splitlines()[-1]), json.loads(recorded.splitlines()[-1])
     finally:

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -26,15 +27,18 @@ from mesh_perception.media import VideoFile, write_picture
 from mesh_perception.msg import BodyModel, SmplPeople
 from mesh_perception.ros.images import to_rgb
 
+QUIET = 0.5  # s without a message after which nothing more is expected
 QUALITY = 90  # of the JPEG pictures in the bag: raw ones would fill gigabytes
 
 
 def typestore():
     """rosbags' types with this package's own."""
     store = get_typestore(Stores.ROS2_JAZZY)
-    share = Path(mesh_perception.msg.__file__).parents[5] / 'share' / 'mesh_perception' / 'msg'
+    definitions = Path('share', 'mesh_perception', 'msg')
+    # The prefix they were installed to is a few folders above the Python package, how many differs between systems.
+    prefix = next(p for p in Path(mesh_perception.msg.__file__).parents if (p / definitions).is_dir())
     types = {}
-    for path in sorted(share.glob('*.msg')):
+    for path in sorted((prefix / definitions).glob('*.msg')):
         types.update(get_types_from_msg(path.read_text(), f'mesh_perception/msg/{path.stem}'))
     store.register(types)
     return store
@@ -160,11 +164,16 @@ def main():
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     print('recording', flush=True)
-    while not done.is_set():
+    quiet, recorded = 0.0, 0
+    # What has arrived before the interruption is still written: until nothing came for a while.
+    while not done.is_set() or quiet < QUIET:
         try:
+            begin = time.monotonic()
             executor.spin_once(timeout_sec=0.1)
         except (KeyboardInterrupt, ExternalShutdownException):
             break
+        quiet = quiet + time.monotonic() - begin if sum(node.counts.values()) == recorded else 0.0
+        recorded = sum(node.counts.values())
     print(json.dumps(node.finish()), flush=True)
     rclpy.try_shutdown()
     return 0
