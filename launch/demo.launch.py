@@ -11,7 +11,6 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import FindExecutable, LaunchConfiguration
-from launch_ros.actions import Node
 
 SHARE = Path(get_package_share_directory('mesh_perception'))
 
@@ -41,24 +40,7 @@ def generate_launch_description():
                 ],
                 output='screen',
             ),
-            # A camera at eye height, level: RViz then shows the people upright on its grid.
-            Node(
-                package='tf2_ros',
-                executable='static_transform_publisher',
-                output='log',
-                arguments=[
-                    '--z',
-                    '1.6',
-                    '--roll',
-                    '-1.5707963',
-                    '--yaw',
-                    '-1.5707963',
-                    '--frame-id',
-                    'world',
-                    '--child-frame-id',
-                    'camera_optical_frame',
-                ],
-            ),
+            # The footage's calibration puts the camera into the frame `world`: RViz shows the people on its grid.
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'mesh_perception.launch.py')),
                 launch_arguments={

@@ -2,6 +2,8 @@
 
 from xml.etree import ElementTree
 
+import numpy as np
+
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.media import MediaError
 from mesh_perception.weights.store import path_of
@@ -11,7 +13,10 @@ _SUBPIXELS = 64  # Qualisys writes pixels and distortion coefficients in sixty-f
 
 
 def load_calibration(path):
-    """{camera name: Camera} from a Qualisys .qca.txt file, as Pose2Sim reads it. Raises MediaError."""
+    """{camera name: (Camera, its pose (4, 4) in the room, m)} from a Qualisys .qca.txt file. Raises MediaError.
+
+    The pose takes points from the camera's optical frame to the room, whose z is up.
+    """
     try:
         root = ElementTree.parse(path).getroot()
         return dict(_camera(element) for element in root.iter('camera'))
@@ -32,7 +37,7 @@ def _camera(element):
             'radialDistortion3',
         )
     ]
-    return element.get('serial'), Camera.from_intrinsics(
+    camera = Camera.from_intrinsics(
         int(view.get('right')) + 1,
         int(view.get('bottom')) + 1,
         number['focalLengthU'],
@@ -42,11 +47,31 @@ def _camera(element):
         distortion,
         'plumb_bob',
     )
+    place = {key: float(value) for key, value in element.find('transform').attrib.items()}
+    pose = np.eye(4)
+    turn = np.array([[place[f'r{row}{column}'] for column in (1, 2, 3)] for row in (1, 2, 3)])
+    # Qualisys turns the room to a camera with y up that looks backwards.
+    pose[:3, :3] = turn.T @ np.diag((1, -1, -1))
+    pose[:3, 3] = [place[axis] / 1000 for axis in 'xyz']
+    return element.get('serial'), (camera, pose)
 
 
 def demo_footage(camera):
     """(path of the video, Camera) of one of CAMERAS. Raises MediaError, WeightsError where it was not fetched."""
+    _check(camera)
+    return path_of(f'pose2sim/multi/{camera}.mp4'), _calibration()[camera][0]
+
+
+def camera_pose(camera):
+    """The pose (4, 4) of one of CAMERAS: its optical frame to the room's, z up, metres. Raises as `demo_footage`."""
+    _check(camera)
+    return _calibration()[camera][1]
+
+
+def _calibration():
+    return load_calibration(path_of('pose2sim/multi/Calib.qca.txt'))
+
+
+def _check(camera):
     if camera not in CAMERAS:
         raise MediaError(f'unknown camera {camera!r}: expected one of {", ".join(CAMERAS)}, or all')
-    calibration = load_calibration(path_of('pose2sim/multi/Calib.qca.txt'))
-    return path_of(f'pose2sim/multi/{camera}.mp4'), calibration[camera]

@@ -6,15 +6,18 @@ import threading
 import time
 
 import rclpy
+from geometry_msgs.msg import TransformStamped
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
 from tqdm import tqdm
+from transforms3d.quaternions import mat2quat
 
 from mesh_perception.media import frame_count, read_frames
 from mesh_perception.msg import SmplPeople
-from mesh_perception.ros.demo.footage import demo_footage
+from mesh_perception.ros.demo.footage import camera_pose, demo_footage
 
 PATIENCE = 2.0  # s until a frame counts as not answered
 DISCOVERY = 60.0  # s to wait for the node: it loads its networks first
@@ -49,9 +52,23 @@ class FootagePublisher(Node):
         self.image_publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         self.info_publisher = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
         self.create_subscription(SmplPeople, self.answers, self._answer, 10)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.static_publisher = self.create_publisher(TFMessage, '/tf_static', latched)
+        self.static_publisher.publish(TFMessage(transforms=[self._place_in_room()]))
         self.answered = threading.Event()
         self.expected = None
         self.latencies = []
+
+    def _place_in_room(self):
+        """Where the calibration says that the camera stands, in the frame `world`, whose z is up."""
+        pose = camera_pose(self.camera_name)
+        transform = TransformStamped(child_frame_id=self.frame_id)
+        transform.header.frame_id = 'world'
+        transform.header.stamp = self.get_clock().now().to_msg()
+        place, turn = transform.transform.translation, transform.transform.rotation
+        place.x, place.y, place.z = pose[:3, 3].tolist()
+        turn.w, turn.x, turn.y, turn.z = mat2quat(pose[:3, :3]).tolist()
+        return transform
 
     def _answer(self, message):
         if self.expected == (message.header.stamp.sec, message.header.stamp.nanosec):

@@ -74,6 +74,7 @@ class Recorder(Node):
             (f'{source}/overlay', Image, qos_profile_sensor_data, self._overlay),
             (f'{source}/body_model', BodyModel, latched, None),
             ('/tf', TFMessage, 50, None),
+            ('/tf_static', TFMessage, latched, None),
             ('/diagnostics', DiagnosticArray, 10, None),
         ):
             self._record(topic, kind, qos, also)
