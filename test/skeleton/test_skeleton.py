@@ -16,7 +16,7 @@ from mesh_perception.skeleton.absolute import place
 from mesh_perception.skeleton.blazepose import BlazePose, Landmarks, regions_of_detections
 from mesh_perception.skeleton.landmark_joints import load_joint_mapping, relative_joints, skeletons_from_landmarks
 from mesh_perception.skeleton.stages import disagreement, keep_better
-from mesh_perception.types import Detections, Regions, Sightings
+from mesh_perception.types import Crops, Detections, Regions, Sightings
 
 CAMERA = Camera.from_intrinsics(640, 480, 600, 610, 330, 250, (-0.1, 0.02, 0.001, -0.001, 0.0), 'plumb_bob')
 
@@ -150,3 +150,15 @@ def test_on_a_real_picture_the_next_region_is_where_the_person_is():
     assert np.isclose(float(second.next.sizes / first.next.sizes), 1, atol=0.1)
     skeleton = skeletons_from_landmarks(second, camera, load_joint_mapping())
     assert float(skeleton.joints[0, 7, 1]) > float(skeleton.joints[0, 15, 1])  # ankles below the head: y is down
+
+
+def test_a_crowd_gets_what_each_of_them_gets_alone():
+    images = torch.rand(12, 3, 256, 256, generator=torch.Generator().manual_seed(1))
+    intrinsics = torch.tensor([[300.0, 0, 127.5], [0, 300, 127.5], [0, 0, 1]]).repeat(12, 1, 1)
+    crops = Crops(images, intrinsics, torch.eye(3).repeat(12, 1, 1))
+    network = BlazePose('blazepose_full')
+    together = network(crops, CAMERA)
+    for i in (0, 9, 10, 11):  # on both sides of where a CPU starts anew
+        alone = network(crops[i : i + 1], CAMERA)
+        assert torch.allclose(together.image[i], alone.image[0], atol=0.05)
+        assert torch.allclose(together.scores[i], alone.scores[0], atol=1e-4)
