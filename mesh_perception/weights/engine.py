@@ -5,6 +5,7 @@ weights laid out once: nothing is compiled, so a new batch or image size costs n
 its plain operators run instead.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -37,7 +38,7 @@ class GraphModule(nn.Module):
                 node = replace(node, attributes={**node.attributes, 'pad': pad})
             self.steps.append((index, node, kind))
         self.finished = _last_uses(graph)
-        self.packed: dict[int, tuple[tuple, Tensor]] = {}
+        self.packed: dict[int, tuple[tuple, Callable]] = {}
 
     def _apply(self, fn, recurse=True):
         self.packed = {}  # made again from the weights wherever these go
@@ -48,7 +49,7 @@ class GraphModule(nn.Module):
         fused = images.device.type == 'cpu' and _fused_kinds()
         values = {self.graph.input: images.to(self.dtype).contiguous(memory_format=torch.channels_last)}
         for index, node, kind in self.steps:
-            inputs = [values[name].to(kind) for name in node.inputs]
+            inputs = [v if v.dtype is kind else v.to(kind) for v in map(values.__getitem__, node.inputs)]
             if node.op == 'conv':
                 convolve = self._convolve_fused if fused and kind in fused else self._convolve
                 values[node.output] = convolve(index, node.attributes, *inputs)
@@ -64,25 +65,32 @@ class GraphModule(nn.Module):
         return _activate_(x if other is None else x.add_(other), attributes['activation'])
 
     def _convolve_fused(self, index: int, attributes: dict, x: Tensor, other: Tensor | None = None) -> Tensor:
-        # the best layout depends on the image's size, but hardly on how many there are, unless it is one
+        # The best layout depends on the image's size, but hardly on how many there are, unless it is one.
+        key = len(x) > 1, x.shape[2], x.shape[3]
+        known, convolve = self.packed.get(index, (None, None))
+        if known != key:
+            convolve = self._prepare(index, attributes, x, other is not None)
+            self.packed[index] = key, convolve
+        return convolve(x) if other is None else convolve(x, other)
+
+    def _prepare(self, index: int, attributes: dict, x: Tensor, adds: bool) -> Callable:
+        """The fused convolution as a function, its weights laid out for images like x: what can be looked up once is,
+        because a small network's steps are as short as the looking up."""
         shape = (attributes['pad'], attributes['stride'], (1, 1), attributes['groups'])
-        size, weight = self.packed.get(index, (None, None))
-        if size != (len(x) > 1, *x.shape[2:]):
-            size, weight = (len(x) > 1, *x.shape[2:]), getattr(self, f'weight_{index}').contiguous()
-            weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *shape, x.shape)
-            self.packed[index] = size, weight
+        weight = getattr(self, f'weight_{index}').contiguous()
+        weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *shape, x.shape)
         bias, (kind, _, slope) = getattr(self, f'bias_{index}'), attributes['activation'].partition(':')
-        if other is None:
+        alone = torch.ops.mkldnn._convolution_pointwise.default
+        adding = torch.ops.mkldnn._convolution_pointwise.binary
+        if not adds:
             how = {'none': ('none', []), 'relu': ('relu', []), 'relu6': ('hardtanh', [0.0, 6.0])}.get(kind)
             how = how or ('leaky_relu', [float(slope)])
-            return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *shape, *how, '')
+            return lambda x: alone(x, weight, bias, *shape, *how, '')
         if kind in ('none', 'relu'):
             behind = None if kind == 'none' else kind
-            return torch.ops.mkldnn._convolution_pointwise.binary(
-                x, other, weight, bias, *shape, 'add', None, behind, [], None
-            )
-        x = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *shape, 'none', [], '')
-        return _activate_(x.add_(other), attributes['activation'])
+            return lambda x, other: adding(x, other, weight, bias, *shape, 'add', None, behind, [], None)
+        activation = attributes['activation']
+        return lambda x, other: _activate_(alone(x, weight, bias, *shape, 'none', [], '').add_(other), activation)
 
 
 def _run(node: Node, inputs: list[Tensor]) -> Tensor:
