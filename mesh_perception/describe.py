@@ -49,7 +49,6 @@ def describe(config):
     Raises _Incomplete with what is known where weight files are missing or damaged, ValueError for a bad body or
     device.
     """
-    from mesh_perception.body.reader import BodyFileError
     from mesh_perception.configuration import model_files
     from mesh_perception.parts import make_body
     from mesh_perception.pipeline import MeshPipeline, choose_device
@@ -57,13 +56,11 @@ def describe(config):
 
     own = {file.key: file for file in model_files(config)}
     random = not all(Path(file.path).is_file() for file in own.values())
-    try:
-        body = make_body(config, choose_device(config.device), random)
-    except BodyFileError as error:
-        raise ValueError(str(error)) from None
+    device = choose_device(config.device)
+    body = make_body(config, device, random)
     description = {
         'models': config.name,
-        'device': str(choose_device(config.device)),
+        'device': str(device),
         'weights': 'random: not every file is there' if random else 'as listed',
         'parts': [
             {'stage': stage, 'name': name, 'parameters': None, 'files': files}

@@ -1,13 +1,16 @@
 """The parts of a model set, made from its configuration: networks with their weights, or new ones to look at.
 
-`random` makes networks without their files, for `describe` and tests of the paper's set; nothing useful comes out.
+`check_files` comes first: it names what is missing and how to get it. `random` makes networks without their files, for
+`describe` and tests of the paper's set; nothing useful comes out.
 """
+
+from pathlib import Path
 
 import torch
 
 from mesh_perception.body import load_body
 from mesh_perception.checkpoints import Description, load_checkpoint
-from mesh_perception.configuration import MissingFileError, model_files, require
+from mesh_perception.configuration import model_files, require
 from mesh_perception.detection import Detector
 from mesh_perception.detection.yolov4 import YoloV4
 from mesh_perception.detection.yolov4_detector import YoloDetector
@@ -27,21 +30,8 @@ def check_files(config):
 
 def make_body(config, device, random=False):
     """The body; with `random`, the open one where the named file is not there."""
-    try:
-        if config.body != 'open':
-            check_files_of(config, 'body')
-    except MissingFileError:
-        if not random:
-            raise
-        return load_body('open').to(device)
-    return load_body(config.body).to(device)
-
-
-def check_files_of(config, key):
-    """`check_files` for one key, such as 'body' or 'skeleton.weights'."""
-    for file in model_files(config):
-        if file.key == key:
-            require(file.path, file.what, file.how)
+    name = 'open' if random and not Path(config.body).is_file() else config.body
+    return load_body(name).to(device)
 
 
 def make_detector(config, device, random=False):
@@ -49,11 +39,7 @@ def make_detector(config, device, random=False):
     part = config.detection
     if part.kind == 'movenet_nanodet':
         return Detector(part, device=device)
-    if random:
-        weights = YoloV4()
-    else:
-        check_files_of(config, 'detection.weights')
-        weights = part.weights
+    weights = YoloV4() if random else part.weights
     return YoloDetector(weights, part.size, part.threshold, part.overlap, device)
 
 
@@ -90,8 +76,7 @@ def make_refiner(config, features, body, device, random=False):
 
 
 def _trained(config, section, network, expected, device, random):
-    """A network with the weights of its checkpoint, ready to run. Raises CheckpointError, MissingFileError."""
+    """A network with the weights of its checkpoint, ready to run. Raises CheckpointError."""
     if not random:
-        check_files_of(config, f'{section}.weights')
         network, _ = load_checkpoint(getattr(config, section).weights, network, expected)
     return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)

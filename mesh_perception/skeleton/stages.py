@@ -3,7 +3,7 @@
 import torch
 
 from mesh_perception.geometry.crops import regions_from_boxes
-from mesh_perception.joints import COCO_LIMBS, SMPL_LIMBS
+from mesh_perception.geometry.limbs import limb_distance
 from mesh_perception.skeleton.blazepose import BlazePose, regions_of_detections
 from mesh_perception.skeleton.landmark_joints import load_joint_mapping, skeletons_from_landmarks
 from mesh_perception.skeleton.metric import metric_skeletons
@@ -53,14 +53,12 @@ class MetricStage:
         return Sightings(skeletons, regions_from_boxes(torch.cat((joints.amin(1), joints.amax(1)), 1), self.MARGIN))
 
 
-def disagreement(skeletons, detections, minimum=0.25):
+def disagreement(skeletons, detections):
     """Mean distance (N,) in px between the limbs of N skeletons and the keypoints that a detector saw of them.
 
     0 where the detector gave no keypoints: nothing to disagree with.
     """
-    seen = (detections.keypoints[:, COCO_LIMBS, 2] > minimum).float()
-    distance = (skeletons.image_joints[:, SMPL_LIMBS] - detections.keypoints[:, COCO_LIMBS, :2]).norm(dim=-1)
-    return (distance * seen).sum(1) / seen.sum(1).clamp_min(1)
+    return limb_distance(skeletons.image_joints, detections.keypoints)[0]
 
 
 def keep_better(first, second, detections, threshold):

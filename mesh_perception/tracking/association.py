@@ -4,7 +4,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from mesh_perception.geometry.boxes import greedy, overlaps
-from mesh_perception.joints import COCO_LIMBS, SMPL_LIMBS
+from mesh_perception.geometry.limbs import limb_distance
+from mesh_perception.joints import SMPL_LIMBS
 
 
 def diagonal(boxes):
@@ -12,17 +13,15 @@ def diagonal(boxes):
     return (boxes[:, 2:] - boxes[:, :2]).norm(dim=-1).clamp_min(1)
 
 
-def keypoint_distance(joints, boxes, detections, minimum=0.25):
+def keypoint_distance(joints, boxes, detections):
     """Mean distance (T, M) of T people's joints (T, 24, 2) from M detections' keypoints, over the box's diagonal.
 
     Where a detector gives fewer than four keypoints, boxes are compared instead: 0.5 (1 - IoU), so that 0.2 means
     an overlap of 0.6.
     """
-    seen = (detections.keypoints[:, COCO_LIMBS, 2] > minimum).float()
-    pairs = joints[:, None, SMPL_LIMBS] - detections.keypoints[None, :, COCO_LIMBS, :2]
-    distance = (pairs.norm(dim=-1) * seen).sum(-1) / seen.sum(-1).clamp_min(1)
+    distance, seen = limb_distance(joints[:, None], detections.keypoints)
     distance = distance / diagonal(detections.boxes)
-    return torch.where(seen.sum(-1) >= 4, distance, 0.5 * (1 - overlaps(boxes, detections.boxes)))
+    return torch.where(seen >= 4, distance, 0.5 * (1 - overlaps(boxes, detections.boxes)))
 
 
 def assign(cost, limit):

@@ -9,7 +9,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-from mesh_perception.joints import COCO_LIMBS, SMPL_LIMBS
+from mesh_perception.geometry.limbs import limb_distance
 from mesh_perception.tracking import association
 from mesh_perception.types import Detections, Regions, _Batch
 
@@ -152,10 +152,7 @@ class Tracker:
         else:
             moved = torch.zeros(len(candidates))
         # A new person that the detector's keypoints do not confirm has slid onto a neighbour as well.
-        keypoints = candidates.detections.keypoints[:, COCO_LIMBS]
-        known = (keypoints[..., 2] > 0.25).float()
-        off = ((seen.joints[:, SMPL_LIMBS] - keypoints[..., :2]).norm(dim=-1) * known).sum(-1)
-        off = off / known.sum(-1).clamp_min(1)
+        off, _ = limb_distance(seen.joints, candidates.detections.keypoints)
         good &= followed | (off < 0.15 * association.diagonal(candidates.detections.boxes))
         priority = torch.where(followed, moved, 1e3 - seen.scores) + 1e6 * ~good
         return good & ~association.duplicates(seen.joints, seen.boxes, priority)
