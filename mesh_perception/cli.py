@@ -12,6 +12,7 @@ COMMANDS = {
     'run': 'mesh_perception.run',
     'describe': 'mesh_perception.describe',
     'benchmark': 'mesh_perception.benchmark',
+    'evaluate': 'mesh_perception.evaluation.cli',
     'weights': 'mesh_perception.weights.cli',
 }
 # OpenCV and its FFmpeg write of damaged files to stderr on their own; the commands say it in one line.

@@ -19,7 +19,7 @@ from mesh_perception.stopwatch import Stopwatch
 from mesh_perception.tracking import Tracker
 from mesh_perception.tracking.tracker import Candidates, Observations
 from mesh_perception.transfer import move
-from mesh_perception.types import People, Regions, Sightings
+from mesh_perception.types import Detections, People, Regions, Sightings
 
 
 def choose_device(name):
@@ -104,6 +104,26 @@ class MeshPipeline:
         # Tensors of the caller's own: the tracker goes on with its, and inference mode's could not be changed.
         return people.clone()
 
+    def in_boxes(self, image, camera, boxes):
+        """One person in each box (N, 4) px of a single image (both as in __call__): People on the CPU, row i for box i.
+
+        Nobody is dropped, however low the score; ids count from 1; whoever is followed is left alone. Raises ValueError
+        for boxes of another shape.
+        """
+        picture = as_picture(image, camera)
+        if boxes.dim() != 2 or boxes.shape[1] != 4:
+            raise ValueError(f'boxes {tuple(boxes.shape)}: expected (N, 4)')
+        count = len(boxes)
+        found = Detections(boxes.float(), torch.ones(count), torch.zeros(count, 17, 3))
+        with torch.inference_mode():
+            picture, found = move([picture, found], self.device)
+            sightings = self._sightings(picture, camera, self.skeleton.regions(found))
+            if self.skeleton.looks_twice and count:
+                sightings = self._second_look(picture, camera, sightings, found)
+            people = move([self._people(sightings.skeletons, camera)], 'cpu')[0]
+        people.track_ids = torch.arange(1, count + 1)
+        return people.clone()
+
     def _follow(self, picture, camera, stamp):
         self.tracker.start(stamp)
         detections = None
@@ -135,9 +155,7 @@ class MeshPipeline:
         sightings = self._sightings(picture, camera, regions)
         new = slice(int((candidates.tracks >= 0).sum()), None)
         if self.skeleton.looks_twice and len(candidates.tracks[new]):
-            first = sightings[new]
-            second = self._sightings(picture, camera, first.next)
-            better = keep_better(first, second, found[new], self.config.skeleton.threshold)
+            better = self._second_look(picture, camera, sightings[new], found[new])
             sightings = Sightings.cat([sightings[: new.start], better])
         people = self._people(sightings.skeletons, camera)
         joints, regions, people = move([sightings.skeletons.image_joints, sightings.next, people], 'cpu')
@@ -156,6 +174,10 @@ class MeshPipeline:
             crops = crop(picture, camera, regions)
         with self.stopwatch('skeleton'):
             return self.skeleton(crops, camera)
+
+    def _second_look(self, picture, camera, first, found):
+        second = self._sightings(picture, camera, first.next)
+        return keep_better(first, second, found, self.config.skeleton.threshold)
 
     def _people(self, skeletons, camera):
         """Skeletons -> People: inverse kinematics (Sec. 3.2), refinement (3.3), and the metric place (3.1)."""
