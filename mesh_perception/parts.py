@@ -19,7 +19,7 @@ from mesh_perception.refinement.transformer import Refiner
 from mesh_perception.skeleton.metric import SkeletonNetwork
 from mesh_perception.skeleton.stages import BlazePoseStage, MetricStage
 
-EMBEDDED_FEATURES = 234  # of a person, see skeleton.landmark_joints
+EMBEDDED_FEATURES = 1386  # of a person, see skeleton.landmark_joints
 
 
 def check_files(config):

@@ -24,6 +24,7 @@ class Landmarks(_Batch):
     visibility: Tensor  # (N, 33) in [0, 1]: inside the crop and not hidden
     presence: Tensor  # (N, 33) in [0, 1]: inside the crop
     scores: Tensor  # (N,) in [0, 1], that a person is there
+    features: Tensor  # (N, 1152) in [0, 6], what the network makes all of these of
     next: Regions  # where to crop in the next frame, or in a second pass
 
 
@@ -44,8 +45,8 @@ class BlazePose:
         return decode(*outputs, crops, camera)
 
 
-def decode(landmarks, presence, world, crops, camera):
-    """The network's raw outputs (N, 195), (N, 1), (N, 117) as Landmarks."""
+def decode(landmarks, presence, world, features, crops, camera):
+    """The network's raw outputs (N, 195), (N, 1), (N, 117), (N, 1152) as Landmarks."""
     n = len(landmarks)
     values = landmarks.reshape(n, 39, 5)
     # The network counts from the crop's edge; pixels here count from the first pixel's centre.
@@ -60,6 +61,7 @@ def decode(landmarks, presence, world, crops, camera):
         visibility=logits[..., 0],
         presence=logits[..., 1],
         scores=presence.reshape(n),
+        features=features,
         next=following,
     )
 

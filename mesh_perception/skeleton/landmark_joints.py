@@ -72,8 +72,17 @@ def skeletons_from_landmarks(landmarks, camera, mapping):
 
 
 def _features(landmarks, turn, camera, root):
-    """What is known of each person (N, 234): landmarks in metres and on the image plane, certainties, root."""
+    """What is known of each person (N, 1386): landmarks in metres and on the image plane, certainties, root, and the
+    network's own features, scaled to at most one."""
     plane = camera.unproject(landmarks.image)
     return torch.cat(
-        [(landmarks.world @ turn).flatten(1), plane.flatten(1), landmarks.visibility, landmarks.presence, root], 1
+        [
+            (landmarks.world @ turn).flatten(1),
+            plane.flatten(1),
+            landmarks.visibility,
+            landmarks.presence,
+            root,
+            landmarks.features / 6,
+        ],
+        1,
     )

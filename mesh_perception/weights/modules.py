@@ -5,6 +5,7 @@ Every module takes any number of images, none included, runs its body in its dty
 its outputs in float32.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -19,11 +20,12 @@ class BlazePoseOutput(NamedTuple):
     """BlazePose's raw outputs. `landmarks` (N, 195): 39 x (x, y, z in crop pixels, visibility and presence before the
     sigmoid);
     `presence` (N, 1): probability of a person in the crop; `world` (N, 117): 39 x (x, y, z) metres from the middle of
-    the hips."""
+    the hips; `features` (N, 1152): the 2 x 2 cells of 288 channels that all three are linear in, in [0, 6]."""
 
     landmarks: Tensor
     presence: Tensor
     world: Tensor
+    features: Tensor
 
 
 class NanoDetLevel(NamedTuple):
@@ -41,7 +43,9 @@ class BlazePose(nn.Module):
 
     def __init__(self, graph: Graph, dtype: torch.dtype = torch.float32):
         super().__init__()
-        self.network = GraphModule(graph, dtype)
+        makers = {node.output: node for node in graph.nodes}
+        bottleneck = makers[makers[graph.outputs[0]].inputs[0]].inputs[0]
+        self.network = GraphModule(replace(graph, outputs=(*graph.outputs, bottleneck)), dtype)
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> BlazePoseOutput:
@@ -49,8 +53,9 @@ class BlazePose(nn.Module):
         if images.dim() != 4 or images.shape[1:] != (3, 256, 256):
             raise ValueError(f'BlazePose takes images (N, 3, 256, 256), not {tuple(images.shape)}')
         if len(images) == 0:
-            return BlazePoseOutput(*(images.new_zeros((0, size), dtype=torch.float32) for size in (195, 1, 117)))
-        return BlazePoseOutput(*self.network(images))
+            return BlazePoseOutput(*(images.new_zeros((0, size), dtype=torch.float32) for size in (195, 1, 117, 1152)))
+        *outputs, features = self.network(images)
+        return BlazePoseOutput(*outputs, features.flatten(1))
 
 
 class NanoDet(nn.Module):

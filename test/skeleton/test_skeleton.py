@@ -33,6 +33,7 @@ def landmarks_of(points, camera, rotations=None):
         torch.ones(n, 33),
         torch.ones(n, 33),
         torch.ones(n),
+        torch.zeros(n, 1152),
         Regions(torch.zeros(n, 2), torch.ones(n), torch.zeros(n)),
     )
 

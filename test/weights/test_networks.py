@@ -68,11 +68,23 @@ def test_blazepose_equals_tflite(load, crops, name):
         theirs.append(
             [torch.from_numpy(interpreter.get_tensor(index[n])) for n in ('Identity', 'Identity_1', 'Identity_4')]
         )
-    pixels, millimetres, presence = differences(
-        ours, type(ours)(*(torch.cat(part) for part in zip(*theirs, strict=True)))
-    )
+    landmarks, score, world = (torch.cat(part) for part in zip(*theirs, strict=True))
+    pixels, millimetres, presence = differences(ours, ours._replace(landmarks=landmarks, presence=score, world=world))
     assert pixels < 0.1 and millimetres < 0.1 and presence < 1e-4
     assert (ours.presence > 0.9).all()  # these are people, so the numbers mean something
+
+
+@pytest.mark.parametrize('name', BLAZEPOSE)
+def test_blazepose_features_are_what_its_landmarks_are_linear_in(load, crops, name):
+    network = load(name)
+    output, graph = network(crops), network.network.graph
+    assert output.features.shape == (len(crops), 1152) and 0 <= output.features.min() and output.features.max() <= 6
+    makers = {node.output: node for node in graph.nodes}
+    last = makers[makers[graph.outputs[0]].inputs[0]].attributes
+    landmarks = (
+        output.features @ graph.tensors[last['weight']].float().flatten(1).T + graph.tensors[last['bias']].float()
+    )
+    torch.testing.assert_close(landmarks, output.landmarks, rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.parametrize('name', BLAZEPOSE)
