@@ -164,6 +164,7 @@ def test_no_images_give_empty_outputs(load):
         (0, 195),
         (0, 1),
         (0, 117),
+        (0, 1152),
     ]
     assert load('movenet_multipose')(torch.zeros(0, 3, 64, 96)).shape == (0, 6, 56)
     assert [tuple(level.distances.shape) for level in load('nanodet')(torch.zeros(0, 3, 416, 416))][2] == (0, 169, 44)
