@@ -15,6 +15,7 @@ packaging = pytest.importorskip('packaging.requirements')
 
 # rosdep's keys for what Ubuntu packages; None: no key, or one that is too old, so pip brings it.
 ROSDEP_KEYS = {
+    'matplotlib': 'python3-matplotlib',
     'moderngl': None,
     'numpy': 'python3-numpy',
     'opencv-python-headless': 'python3-opencv',
