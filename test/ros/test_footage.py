@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from mesh_perception.calibration import load_calibration
 from mesh_perception.configuration import load_config
 from mesh_perception.media import MediaError, read_frames
 from mesh_perception.pipeline import MeshPipeline
-from mesh_perception.ros.demo.footage import CAMERAS, camera_pose, demo_footage, load_calibration
+from mesh_perception.ros.demo.footage import CAMERAS, camera_pose, demo_footage
 
 
 def test_cameras_stand_around_the_room_above_the_people_and_look_down():
