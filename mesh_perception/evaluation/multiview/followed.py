@@ -1,0 +1,81 @@
+"""What the pipeline says about every frame of one camera's video, as the node runs it: people are followed."""
+
+import sys
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mesh_perception.evaluation.predictions import fingerprint
+from mesh_perception.pipeline import MeshPipeline
+from mesh_perception.tensor_files import TensorFileError, open_safetensors, write_safetensors
+from mesh_perception.types import People, Skeletons, _Batch
+
+
+@dataclass
+class Followed(_Batch):
+    """Everybody in every frame of a video, N in all, in the frames' order."""
+
+    frames: Tensor  # (N,) int64, from 0
+    people: People
+    skeletons: Skeletons  # what the people were made of, without features
+
+
+class WatchedPipeline(MeshPipeline):
+    """The pipeline, with the skeletons that the last frame's people were made of kept in `skeletons`, on the CPU."""
+
+    def look(self, *arguments, **options):
+        seen = super().look(*arguments, **options)
+        self.skeletons = self._made_of.to('cpu')[seen.valid]  # where a frame is looked at twice, the last look counts
+        return seen
+
+    def _people(self, skeletons, camera):
+        self._made_of = replace(skeletons, features=skeletons.features[:, :0])
+        return super()._people(skeletons, camera)
+
+
+def follow(pipeline, images, camera, rate, label='') -> Followed:
+    """Runs a WatchedPipeline over RGB images of one camera, `rate` a second, from nobody known. Shows progress."""
+    pipeline.reset()
+    found = []
+    for index, image in enumerate(tqdm(images, desc=label, unit='frame', disable=not sys.stderr.isatty())):
+        people = pipeline(image, camera, index / rate)
+        found.append(Followed(torch.full((len(people),), index), people, pipeline.skeletons.clone()))
+    return Followed.cat(found)
+
+
+def follow_once(pipeline, images, camera, rate, path, label='') -> Followed:
+    """`follow`, with the answer kept in the file `path` and read from there while the models and their code stay the
+    same. images: a function that gives the images, called only where they are needed. Raises OSError where nothing can
+    be written."""
+    key = f'{fingerprint(pipeline, "detector")} {label} {camera.width}x{camera.height} {camera.k.tolist()} {rate}'
+    try:
+        with open_safetensors(path) as file:
+            if (file.metadata() or {}).get('key') == key:
+                return _unflatten(Followed, {name: file.get_tensor(name) for name in file.keys()})
+    except TensorFileError:
+        pass  # not there yet, or cut short: made anew
+    followed = follow(pipeline, images(), camera, rate, label)
+    write_safetensors(path, dict(_flatten(followed)), {'key': key})
+    return followed
+
+
+def _flatten(batch, prefix=''):
+    for f in fields(batch):
+        value = getattr(batch, f.name)
+        if isinstance(value, _Batch):
+            yield from _flatten(value, f'{prefix}{f.name}.')
+        else:
+            yield prefix + f.name, value
+
+
+def _unflatten(cls, tensors, prefix=''):
+    return cls(
+        **{
+            f.name: _unflatten(f.type, tensors, f'{prefix}{f.name}.')
+            if issubclass(f.type, _Batch)
+            else tensors[prefix + f.name]
+            for f in fields(cls)
+        }
+    )
