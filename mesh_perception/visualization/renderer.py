@@ -128,6 +128,25 @@ class Renderer:
                 mesh.release()
         return Rendering(rgb, depth, person)
 
+    def render_geometry(self, meshes, k, near=NEAR):
+        """Depth (height, width) and person index (height, width) of `render_scene` alone, without its picture."""
+        self._check_usable()
+        k = check_intrinsics(k)
+        depth = np.full((self.height, self.width), np.inf, np.float32)
+        person = np.full((self.height, self.width), -1, np.int32)
+        meshes = [mesh.checked() for mesh in meshes]
+        window = self._window(meshes, k, near)
+        if window is not None:
+            left, top, columns, rows = window
+            part = (slice(top, top + rows), slice(left, left + columns))
+            with self._context:
+                topologies = [self._topologies.get(mesh.faces, mesh.vertices.shape[1]) for mesh in meshes]
+                uploaded = [_Bare(self._context, self._buffers, *pair) for pair in zip(meshes, topologies, strict=True)]
+                depth[part], person[part] = self._draw_geometry(uploaded, k, near, window)
+                for mesh in uploaded:
+                    mesh.release()
+        return depth, person
+
     def _allocate(self):
         context, size = self._context, self._capacity
         with context:
@@ -161,8 +180,7 @@ class Renderer:
 
     def _upload(self, mesh, topology):
         normals = topology.normals(mesh.vertices) if mesh.normals is None else mesh.normals
-        indices = topology.indices(len(mesh.vertices))
-        return _Uploaded(self._context, self._shaded, self._buffers, mesh, normals, indices)
+        return _Uploaded(self._context, self._shaded, self._buffers, mesh, normals, topology)
 
     def _draw_picture(self, uploaded, k, near, window, background):
         """The shaded window over its background: (rows, columns, 3) uint8."""
@@ -235,24 +253,31 @@ class Renderer:
             raise RuntimeError('renderer: used from another thread than the one that made it')
 
 
-class _Uploaded:
-    """A mesh's buffers on the device, bound to both programs."""
+class _Bare:
+    """A mesh's places and triangles on the device, for the geometry alone."""
 
-    def __init__(self, context, shaded, geometry, mesh, normals, indices):
+    def __init__(self, context, geometry, mesh, topology):
         self.people, self.vertex_count = mesh.vertices.shape[:2]
         self.culled = not mesh.two_sided
-        positions = context.buffer(np.ascontiguousarray(mesh.vertices, np.float32))
-        normals = context.buffer(np.ascontiguousarray(normals, np.float32))
-        rgba = np.empty((self.people, self.vertex_count, 4), np.uint8)
-        rgba[..., :3] = mesh.colors
-        colors = context.buffer(rgba)
-        index = context.buffer(indices)
-        self.shaded = context.vertex_array(
-            shaded, [(positions, '3f', 'position'), (normals, '3f', 'normal'), (colors, '4f1', 'color')], index
-        )
-        self.buffers = context.vertex_array(geometry, [(positions, '3f', 'position')], index)
-        self._parts = [self.shaded, self.buffers, positions, normals, colors, index]
+        self._positions = context.buffer(np.ascontiguousarray(mesh.vertices, np.float32))
+        self._index = context.buffer(topology.indices(self.people))
+        self.buffers = context.vertex_array(geometry, [(self._positions, '3f', 'position')], self._index)
+        self._parts = [self.buffers, self._positions, self._index]
 
     def release(self):
         for part in self._parts:
             part.release()
+
+
+class _Uploaded(_Bare):
+    """A mesh's buffers on the device, bound to both programs."""
+
+    def __init__(self, context, shaded, geometry, mesh, normals, topology):
+        super().__init__(context, geometry, mesh, topology)
+        normals = context.buffer(np.ascontiguousarray(normals, np.float32))
+        rgba = np.empty((self.people, self.vertex_count, 4), np.uint8)
+        rgba[..., :3] = mesh.colors
+        colors = context.buffer(rgba)
+        attributes = [(self._positions, '3f', 'position'), (normals, '3f', 'normal'), (colors, '4f1', 'color')]
+        self.shaded = context.vertex_array(shaded, attributes, self._index)
+        self._parts += [self.shaded, normals, colors]
