@@ -34,8 +34,8 @@ class Wardrobe:
     """Dresses one body model; make it once, `dress` anybody."""
 
     def __init__(self, body):
-        rest = body.v_template.cpu().double().numpy()
-        joints = body.joint_template.cpu().double().numpy()
+        rest = body.v_template.cpu().float().numpy()
+        joints = body.joint_template.cpu().float().numpy()
         part = body.weights.argmax(1).cpu().numpy()
         self._rest = rest
         self._side, self._height, self._front = np.abs(rest[:, 0]), rest[:, 1], rest[:, 2] > joints[0, 2]
@@ -84,7 +84,7 @@ class Wardrobe:
         if rng.random() < 0.3:  # a V
             collar = collar - np.where(self._front, np.maximum(0, rng.uniform(0.05, 0.12) - side), 0)
         shirt = (self._torso | self._leg) & (height >= waist) & (height < collar) | self._arm & (side < sleeve)
-        top, bottom = self._cloth(rng), self._cloth(rng)
+        top, bottom = self._cloth(rng, 0.5), self._cloth(rng, 0.12)
         if rng.random() < 0.15:  # one piece
             bottom = top
         colours[trousers], colours[shirt] = bottom[trousers], top[shirt]
@@ -139,21 +139,26 @@ class Wardrobe:
         if rng.random() < 0.12:  # a cap
             colours[head & (y > rng.uniform(0.5, 0.65))] = _colour(rng)
 
-    def _cloth(self, rng):
-        """Colours (V, 3) of one piece of cloth: plain, or a pattern of rest-pose coordinates."""
+    def _cloth(self, rng, patterned):
+        """Colours (V, 3) of one piece of cloth: plain, or with this chance a pattern of rest-pose coordinates."""
         first, second = _colour(rng), _colour(rng)
+        wear = 1 + 0.06 * _waves(self._rest, 30, 3, rng)[:, None]
+        if rng.random() > patterned:
+            return first * wear
         kind = rng.random()
-        if kind < 0.5:
-            share = np.zeros(len(self._rest))
-        elif kind < 0.7:
+        if kind < 0.4:
             share = _stripes(self._rest[:, rng.choice(2)], rng)
-        elif kind < 0.82:
+        elif kind < 0.65:
             share = 0.5 * (_stripes(self._rest[:, 0], rng) + _stripes(self._rest[:, 1], rng))
         else:
-            waves = self._rest @ rng.normal(0, 25, (3, 6)) + rng.uniform(0, 2 * np.pi, 6)
-            share = np.clip(0.5 + 0.35 * np.sin(waves).sum(1), 0, 1)
-        wear = 1 + 0.05 * np.sin(self._rest @ rng.normal(0, 40, (3, 4))).sum(1, keepdims=True)
+            share = np.clip(0.5 + 0.7 * _waves(self._rest, rng.uniform(10, 60), 5, rng), 0, 1)
         return (first + share[:, None] * (second - first)) * wear
+
+
+def _waves(places, frequency, count, rng):
+    """Smooth noise (P,) of about unit size at places (P, 3): plane waves of this angular frequency a metre."""
+    waves = places @ rng.normal(0, frequency, (3, count)).astype(np.float32)
+    return np.sin(waves + rng.uniform(0, 2 * np.pi, count).astype(np.float32)).sum(1) / np.float32(np.sqrt(count))
 
 
 def _stripes(coordinate, rng):

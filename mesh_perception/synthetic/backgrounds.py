@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mesh_perception.synthetic.shadows import shade_ground
-from mesh_perception.synthetic.textures import SCALE, Textures
+from mesh_perception.synthetic.textures import SCALE, Textures, muted
 
 _FLOORS = ('plain', 'planks', 'tiles', 'stripes')
 _WALLS = ('plain', 'plain', 'bricks', 'stripes', 'panels', 'panels')
@@ -79,28 +79,30 @@ class Backgrounds:
                 normal = turn.T[:, axis] * (1 - 2 * up)
                 bright = 0.65 + 0.35 * max(0, normal @ light) if axis != 1 else 1.0
                 tile = cv2.convertScaleAbs(tiles.get(axis + 3 * up, wall), alpha=bright)
-                cv2.copyTo(_project(tile, rays, origin, axis, at[axis], camera), face, picture)
+                cv2.copyTo(_project(tile, rays, origin, axis, at[axis], camera, face), face, picture)
         return picture, (side == 1) & (direction[1] < 0)
 
     def _outdoors(self, camera, rays, origin, rng):
         """Open ground to the horizon, a sky or a far wall above it."""
-        down = -_directions(rays, camera)[1]
-        ground = down > 1e-4
+        ground = (_directions(rays, camera)[1] < -1e-4).astype(np.uint8)
         tile = self._textures.draw(('plain', 'plain', 'tiles', 'bricks'), rng)
-        picture = _project(tile, rays, origin, 1, 0.0, camera)
-        distance = np.where(ground, origin[1] / np.maximum(down, 1e-4), np.inf)
-        fade = np.exp(-distance / _FADE)[..., None].astype(np.float32)
-        mean = tile.mean((0, 1), dtype=np.float32)
-        picture = (mean + fade * (picture - mean)).astype(np.uint8)
-        horizon, zenith = rng.uniform(120, 245, 3), rng.uniform(60, 235, 3)
+        near = _project(tile, rays, origin, 1, 0.0, camera, ground)
+        # What varies slowly is computed for every eighth pixel.
+        size = camera.width, camera.height
+        down = -_directions(rays, camera, 8)[1]
+        fade = cv2.resize(np.exp(-origin[1] / _FADE / np.maximum(down, 1e-4)).astype(np.float32), size)
+        mean = np.empty_like(near)
+        mean[:] = tile.mean((0, 1))
+        near = cv2.blendLinear(near, mean, fade, 1 - fade)
+        horizon, zenith = 0.3 + 0.7 * muted(rng), np.clip(muted(rng) * (0.75, 1, 1.3), 0, 1)
         if rng.random() < 0.4:  # grass, hedges or houses far away
             cells = rng.integers(3, 40, 2)
-            noise = rng.random((cells[0], cells[1], 1), np.float32) * rng.uniform(10, 120)
-            far = cv2.resize(noise + horizon.astype(np.float32) * 0.5, (camera.width, camera.height))
+            far = rng.random((cells[0], cells[1], 1)) * rng.uniform(0.05, 0.5) + horizon * 0.5
         else:
-            height = np.clip(-down * 2, 0, 1)[..., None]
-            far = (horizon + height * (zenith - horizon)).astype(np.float32)
-        return np.where(ground[..., None], picture, np.clip(far, 0, 255).astype(np.uint8)), ground
+            far = horizon + np.clip(-down * 2, 0, 1)[..., None] * (zenith - horizon)
+        picture = cv2.resize(np.clip(far * 255, 0, 255).astype(np.uint8), size)
+        cv2.copyTo(near, ground, picture)
+        return picture, ground > 0
 
     def _clutter(self, camera, rng):
         """Noise of several grains, gradients and rectangles, without any perspective."""
@@ -116,10 +118,10 @@ class Backgrounds:
         return picture
 
 
-def _directions(rays, camera):
-    """The view's directions in the world, one (H, W) float32 a coordinate."""
-    u = np.arange(camera.width, dtype=np.float32)
-    v = np.arange(camera.height, dtype=np.float32)[:, None]
+def _directions(rays, camera, step=1):
+    """The view's directions in the world for every `step`-th pixel, one (H, W) float32 a coordinate."""
+    u = np.arange(0, camera.width, step, dtype=np.float32)
+    v = np.arange(0, camera.height, step, dtype=np.float32)[:, None]
     a = rays.astype(np.float32)
     return [a[i, 0] * u + (a[i, 1] * v + a[i, 2]) for i in range(3)]
 
@@ -132,15 +134,24 @@ def plane_to_texture(rays, origin, axis, at, scale):
     return np.stack([*rows, rays[axis]])
 
 
-def _project(tile, rays, origin, axis, at, camera):
-    """The whole picture as if the plane were everywhere."""
-    return cv2.warpPerspective(
-        tile,
-        plane_to_texture(rays, origin, axis, at, SCALE),
-        (camera.width, camera.height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT,
+def _project(tile, rays, origin, axis, at, camera, where):
+    """The picture (H, W, 3) of a plane where `where` (H, W) is not zero; anything elsewhere."""
+    left, top, width, height = cv2.boundingRect(where)
+    picture = np.empty((camera.height, camera.width, 3), np.uint8)
+    homography = plane_to_texture(rays, origin, axis, at, SCALE)
+    homography[:, 2] += homography[:, :2] @ (left, top)
+    picture[top : top + height, left : left + width] = (
+        cv2.warpPerspective(
+            tile,
+            homography,
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        if width
+        else 0
     )
+    return picture
 
 
 def _fit(path, camera, rng):

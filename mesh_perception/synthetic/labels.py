@@ -1,6 +1,7 @@
 """Exact labels of a rendered scene: what every loss and metric compares with."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -69,6 +70,7 @@ def visible_joints(picture, joints_2d, z, depths):
     return inside & own & near
 
 
+@lru_cache(maxsize=2)
 def joint_depths(body):
     """How far (24,), m, the surface may lie in front of each joint: the radius of the limb around it in the rest pose.
 

@@ -117,7 +117,7 @@ def _beside(person, origin, rng):
     if rng.random() < 0.3:
         return _table(place, rng.uniform(0, np.pi), rng)
     half = np.array((rng.uniform(0.15, 0.6), rng.uniform(0.15, 1.0), rng.uniform(0.15, 0.5)))
-    return [Solid(place + (0, half[1], 0), half, rng.uniform(0, np.pi), rng.random() < 0.25)]
+    return [Solid(place * (1, 0, 1) + np.array((0, half[1], 0)), half, rng.uniform(0, np.pi), rng.random() < 0.25)]
 
 
 def _table(place, heading, rng):

@@ -1,4 +1,4 @@
-"""Pictures of scenes: dressed people in a place with things around them, as a camera would take them, and their truth."""
+"""Pictures of scenes: dressed people in a place with things around them, as a camera would take them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from mesh_perception.synthetic.appearance import Wardrobe
 from mesh_perception.synthetic.backgrounds import Backgrounds
 from mesh_perception.synthetic.occluders import place_occluders
 from mesh_perception.synthetic.sensor import expose
+from mesh_perception.visualization.mesh import NEAR
 from mesh_perception.visualization.renderer import Mesh, Renderer
 
 _OUTLINE = 160  # pixels along the longer side of a silhouette, at most
@@ -41,9 +42,9 @@ class SceneRenderer:
     """Renders scenes of one body; make it once, in the thread that uses it, and `close` it (or use `with`).
 
     occluders: share of the pictures with things that stand between camera and people. pictures: a folder of images
-    (.jpg, .jpeg, .png) to put behind the people instead of drawn places. Everything else is drawn from the scene's seed:
-    the same scene gives the same picture. Raises ValueError for a folder without images, RendererUnavailable without
-    EGL.
+    (.jpg, .jpeg, .png) to put behind the people instead of drawn places. Everything else is drawn from the scene's
+    seed: the same scene gives the same picture. Raises ValueError for a folder without images, RendererUnavailable
+    without EGL.
     """
 
     def __init__(self, body, occluders=0.35, pictures=None):
@@ -83,24 +84,33 @@ class SceneRenderer:
             buffers=True,
         )
         person = np.where(rendering.person < len(vertices), rendering.person, -1)
-        silhouettes = [self._silhouette(one, scene.camera) for one in vertices]
+        empty = ~np.isfinite(rendering.depth)
+        silhouettes = [self._silhouette(one, scene.camera, person == i, empty) for i, one in enumerate(vertices)]
         return Picture(expose(rendering.rgb, random[_SENSOR]), rendering.depth, person, silhouettes)
 
-    def _silhouette(self, vertices, camera):
-        """One person alone: the same pixels as in the picture, also those outside it."""
-        ahead = vertices[vertices[:, 2] > 0.05]
+    def _silhouette(self, vertices, camera, seen, empty):
+        """One person alone: the same pixels as in the picture, also those outside it.
+
+        seen and empty (H, W) bool: where the picture shows this person, and nothing at all.
+        """
+        ahead = vertices[vertices[:, 2] > NEAR]
         if not len(ahead):
             return Silhouette(np.zeros((0, 0), bool), 0, 0, 1)
         pixels = ahead @ camera.k.T.astype(np.float32)
         pixels = pixels[:, :2] / pixels[:, 2:]
-        (left, top), (right, bottom) = np.floor(pixels.min(0)).astype(int), np.ceil(pixels.max(0)).astype(int)
+        left, top = np.floor(pixels.min(0)).astype(int).tolist()
+        right, bottom = np.ceil(pixels.max(0)).astype(int).tolist()
+        if len(ahead) == len(vertices) and 0 <= left and 0 <= top and right < camera.width and bottom < camera.height:
+            window = slice(top, bottom + 1), slice(left, right + 1)
+            if (seen[window] | empty[window]).all():  # nothing else is near: no need to draw it again
+                return Silhouette(seen[window], left, top, 1)
         step = max(1, -(-max(right - left, bottom - top) // _OUTLINE))
         k = camera.k.copy()
         k[:2, 2] -= left, top
         k[:2] /= step
         self._renderer.resize((right - left) // step + 1, (bottom - top) // step + 1)
         _, person = self._renderer.render_geometry([Mesh(vertices[None], self._faces, (0, 0, 0), None, False)], k)
-        return Silhouette(person == 0, int(left), int(top), int(step))
+        return Silhouette(person == 0, left, top, step)
 
 
 def _sample_light(rng):

@@ -29,8 +29,8 @@ class Textures:
         choices = self._patterns[kinds[rng.integers(len(kinds))]]
         grey = choices[rng.integers(len(choices))] * rng.uniform(0.3, 1) + noise * rng.uniform(0.05, 0.7)
         grey = cv2.normalize(grey, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
-        base = rng.uniform(0.1, 0.95) + rng.uniform(-0.12, 0.12, 3)
-        other = base * rng.uniform(0.45, 1) + rng.uniform(-0.05, 0.05, 3)
+        base, other = muted(rng), muted(rng)
+        other = base + (other - base) * rng.uniform(0, 0.5)
         ramp = np.linspace(0, 1, 256)[:, None]
         table = np.clip((other + ramp * (base - other)) * 255, 0, 255).astype(np.uint8)
         return cv2.LUT(cv2.merge([grey] * 3), table[:, None])
@@ -76,3 +76,10 @@ def _panels(rng):
         grey[y : y + h, x : x + w] = rng.random()
         grey[y + 6 : y + h - 6, x + 6 : x + w - 6] = rng.random()
     return grey
+
+
+def muted(rng):
+    """An RGB colour in [0, 1] as surfaces have it: any brightness, little colour, rather warm than cold."""
+    return np.clip(
+        rng.uniform(0.12, 0.92) * (1 + rng.uniform(0, 0.25) * rng.uniform(-1, 1, 3) + (0.04, 0, -0.06)), 0, 1
+    )
