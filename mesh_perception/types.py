@@ -31,6 +31,19 @@ class _Batch:
         parts = {f.name: [getattr(b, f.name) for b in batches] for f in fields(cls)}
         return cls(**{n: type(p[0]).cat(p) if isinstance(p[0], _Batch) else torch.cat(p) for n, p in parts.items()})
 
+    @classmethod
+    def where(cls, mask, a, b):
+        """Row i of `a` where mask[i], else of `b`; mask (N,) bool."""
+        pairs = {f.name: (getattr(a, f.name), getattr(b, f.name)) for f in fields(cls)}
+        return cls(
+            **{
+                name: type(x).where(mask, x, y)
+                if isinstance(x, _Batch)
+                else torch.where(mask.reshape(-1, *[1] * (x.dim() - 1)), x, y)
+                for name, (x, y) in pairs.items()
+            }
+        )
+
 
 @dataclass
 class Detections(_Batch):

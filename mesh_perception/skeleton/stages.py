@@ -7,7 +7,7 @@ from mesh_perception.geometry.limbs import limb_distance
 from mesh_perception.skeleton.blazepose import BlazePose, regions_of_detections
 from mesh_perception.skeleton.landmark_joints import load_joint_mapping, skeletons_from_landmarks
 from mesh_perception.skeleton.metric import metric_skeletons
-from mesh_perception.types import Sightings, _Batch
+from mesh_perception.types import Sightings
 
 
 class BlazePoseStage:
@@ -62,16 +62,15 @@ def disagreement(skeletons, detections):
 
 
 def keep_better(first, second, detections, threshold):
-    """The second look where it still shows a person and agrees with the detector's keypoints, else the first.
+    """`second` where `second_is_better`, else `first`: Sightings of the same people."""
+    take = second_is_better(first.skeletons, second.skeletons, detections, threshold)
+    return Sightings.where(take, second, first)
+
+
+def second_is_better(first, second, detections, threshold):
+    """Whether (N,) bool the second look's Skeletons still show a person and agree with the detector's keypoints.
 
     A half-visible person's second crop can slide onto a neighbour. Decided on the device, without waiting for it.
     """
-    drifted = disagreement(second.skeletons, detections) > 1.3 * disagreement(first.skeletons, detections) + 4
-    take = ~drifted & (second.skeletons.scores >= threshold)
-
-    def select(a, b):
-        if isinstance(a, _Batch):
-            return type(a)(**{name: select(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__})
-        return torch.where(take.reshape(-1, *[1] * (a.dim() - 1)), b, a)
-
-    return select(first, second)
+    drifted = disagreement(second, detections) > 1.3 * disagreement(first, detections) + 4
+    return ~drifted & (second.scores >= threshold)
