@@ -10,8 +10,10 @@ from mesh_perception.body.skinning import rest_joints, skin
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.synthetic.cameras import move, sample_camera
 from mesh_perception.synthetic.placement import place
+from mesh_perception.synthetic.shapes import sample_betas
 
 MOST_PEOPLE = 6
+_BENT = 0.9  # sine of the slope from which a pelvis' back or belly, not its front, says where somebody faces
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,11 @@ def sample_scene(
 
     rotations, betas = (
         poses.sample(count, generator),
-        torch.randn(count, body.num_betas, generator=generator).clamp(-2.5, 2.5),
+        sample_betas(count, body, generator),
     )
     rest = rest_joints(body, betas)[:, 0]
     meshes = skin(body, rotations, betas, -rest)  # around the pelvis
-    placement = place(meshes.vertices, settings, generator)
+    placement = place(body, meshes.vertices, _facing(rotations[:, 0]), settings, generator)
 
     world = [_moved(placement, points) for points in (meshes.vertices, meshes.joints)]
     view = sample_camera(*world, settings, generator)
@@ -92,7 +94,7 @@ def sample_scene(
         vertices=vertices[seen],
         joints=joints[seen],
         groups=placement.groups[seen],
-        touching=torch.zeros(count, count, dtype=torch.bool)[seen][:, seen],
+        touching=placement.touching[seen][:, seen],
         to_camera=view.to_camera,
         seed=seed,
     )
@@ -100,3 +102,12 @@ def sample_scene(
 
 def _moved(placement, points):
     return points @ placement.turns.mT + placement.places[:, None]
+
+
+def _facing(pelvis):
+    """Where a pelvis (N, 3, 3) faces: radians (N,) from z towards x, also of somebody who bends far over."""
+    forward, up = pelvis[..., 2], pelvis[..., 1]
+    flat = torch.where(
+        (forward[:, 1] < -_BENT)[:, None], up, torch.where((forward[:, 1] > _BENT)[:, None], -up, forward)
+    )
+    return torch.atan2(flat[:, 0], flat[:, 2])
