@@ -85,7 +85,10 @@ def fingerprint(pipeline, boxes) -> str:
 
 
 # What the pipeline's answers do not depend on.
-_ELSEWHERE = ('evaluation', 'synthetic', 'ros', 'visualization', 'cli.py', 'run.py', 'describe.py', 'benchmark.py')
+_ELSEWHERE = (
+    *('evaluation', 'synthetic', 'training', 'ros', 'unbuilt', 'visualization'),
+    *('cli.py', 'run.py', 'describe.py', 'benchmark.py', 'speed.py', 'crowd.py', 'media.py', 'records.py'),
+)
 
 
 def _key(frame, boxes):

@@ -1,0 +1,51 @@
+"""Intervals by the bootstrap: what the figures would have been with other samples of the same kind."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+_FEWEST = 5  # samples, from which they say something about others
+
+
+class Estimate(NamedTuple):
+    """A figure with its 95 % interval; NaN where nothing was measured, no interval where too few samples were."""
+
+    value: float
+    low: float
+    high: float
+
+    def text(self, decimals=1):
+        """'62.1 (58.0 to 66.3)'; None, for a table's dash, where there is no figure."""
+        if not np.isfinite(self.value):
+            return None
+        if not np.isfinite(self.low + self.high):
+            return f'{self.value:.{decimals}f}'
+        return f'{self.value:.{decimals}f} ({self.low:.{decimals}f} to {self.high:.{decimals}f})'
+
+
+class Bootstrap:
+    """Draws whole samples (scenes, blocks of time) again and again, with replacement; always the same draws."""
+
+    def __init__(self, samples, repeats=1000):
+        self.samples = samples
+        chances = np.full(samples, 1 / max(samples, 1))
+        self.draws = np.random.default_rng(0).multinomial(samples, chances, size=repeats).astype(float)
+
+    def ratio(self, numerators, denominators) -> Estimate:
+        """The sum of numerators over that of denominators, both (samples,)."""
+        numerators, denominators = np.asarray(numerators, float), np.asarray(denominators, float)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            value = numerators.sum() / denominators.sum()
+            drawn = (self.draws @ numerators) / (self.draws @ denominators)
+        drawn = drawn[np.isfinite(drawn)]
+        enough = (denominators > 0).sum() >= _FEWEST
+        low, high = np.quantile(drawn, (0.025, 0.975)) if enough else (np.nan, np.nan)
+        return Estimate(float(value), float(low), float(high))
+
+    def mean(self, values, owners) -> Estimate:
+        """The mean of values (n,) that are not NaN; owners (n,): the number of the sample that each belongs to."""
+        values, owners = np.asarray(values, float), np.asarray(owners, int)
+        there = ~np.isnan(values)
+        sums = np.bincount(owners[there], values[there], minlength=self.samples)
+        return self.ratio(sums, np.bincount(owners[there], minlength=self.samples))

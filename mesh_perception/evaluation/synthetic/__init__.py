@@ -1,0 +1,1 @@
+"""`mesh-perception evaluate synthetic`: the pipeline on rendered scenes whose truth is known."""
