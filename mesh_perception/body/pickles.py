@@ -1,7 +1,7 @@
 """Reads the arrays in a pickle without running anything in it, and without chumpy, scipy or numpy's own unpickling.
 
-Every class or function that an SMPL pickle names becomes a record that only remembers what it was given; nothing of the
-file is ever called. `resolve` then turns the records of numpy, scipy.sparse and chumpy arrays into numpy arrays.
+Every class or function that a pickle names becomes a record that only remembers what it was given; nothing of the file
+is ever called. `resolve` then turns the records of numpy, scipy.sparse and chumpy arrays into numpy arrays.
 """
 
 import io
@@ -15,7 +15,7 @@ class RefusedError(ValueError):
     """A pickle that holds something else than array data, or is damaged."""
 
 
-class _Record:
+class Record:
     """Stands for any call or object in the file: what it was, its arguments, its state."""
 
     __slots__ = ('arguments', 'state')
@@ -32,39 +32,39 @@ class _Record:
         self.state = state
 
 
-class _Array(_Record):  # numpy's _reconstruct(ndarray, (0,), 'b'), state (version, shape, dtype, fortran, data)
+class _Array(Record):  # numpy's _reconstruct(ndarray, (0,), 'b'), state (version, shape, dtype, fortran, data)
     pass
 
 
-class _Frombuffer(_Record):  # numpy's _frombuffer(data, dtype, shape, order) of protocol 5
+class _Frombuffer(Record):  # numpy's _frombuffer(data, dtype, shape, order) of protocol 5
     pass
 
 
-class _Scalar(_Record):  # numpy's scalar(dtype, data)
+class _Scalar(Record):  # numpy's scalar(dtype, data)
     pass
 
 
-class _Dtype(_Record):  # dtype('f8', align, copy), state (version, byte order, ...)
+class _Dtype(Record):  # dtype('f8', align, copy), state (version, byte order, ...)
     pass
 
 
-class _Encoded(_Record):  # _codecs.encode(text, 'latin1'): how protocol 2 spells bytes
+class _Encoded(Record):  # _codecs.encode(text, 'latin1'): how protocol 2 spells bytes
     pass
 
 
-class _Sparse(_Record):
+class _Sparse(Record):
     pass
 
 
-class _Chumpy(_Record):
+class _Chumpy(Record):
     pass
 
 
-class _Rebuilt(_Record):  # copyreg._reconstructor(class, object, None): an object of protocols 0 and 1
+class _Rebuilt(Record):  # copyreg._reconstructor(class, object, None): an object of protocols 0 and 1
     pass
 
 
-class _Other(_Record):  # a class or object that is named but carries no array
+class _Other(Record):  # a class or object that is named but carries no array
     pass
 
 
@@ -91,7 +91,14 @@ _SPARSE_KINDS = {
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, file, others):
+        super().__init__(file, encoding='latin1')
+        self._others = others
+
     def find_class(self, module, name):
+        other = self._others(module, name)
+        if other is not None:
+            return other
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
         if module in _NUMPY_MODULES and name in _NUMPY:
@@ -104,10 +111,11 @@ class _Unpickler(pickle.Unpickler):
         raise RefusedError(f'refused: it names {named}, and only array data is read')
 
 
-def load_records(file: io.BufferedIOBase):
+def load_records(file: io.BufferedIOBase, others=lambda module, name: None):
     """The pickle's object with records in the place of everything but plain containers, numbers and text.
 
-    Raises RefusedError for any other class and for damaged data.
+    others: the kind of Record that stands for a class or function beyond those of arrays, by its module and name; None
+    for what is refused. Raises RefusedError for any other class and for damaged data.
     """
     try:
         start = file.tell()
@@ -118,7 +126,7 @@ def load_records(file: io.BufferedIOBase):
             if opcode.name in ('PUT', 'LONG_BINPUT', 'FRAME') and argument > length:
                 raise RefusedError('not a readable pickle (a number in it is out of range)')
         file.seek(start)
-        return _Unpickler(file, encoding='latin1').load()
+        return _Unpickler(file, others).load()
     except RefusedError:
         raise
     except Exception as error:  # a damaged pickle raises nearly anything
@@ -134,6 +142,38 @@ def resolve(value) -> np.ndarray:
         raise
     except Exception as error:
         raise RefusedError(f'an array that cannot be read ({" ".join(str(error).split())[:100]})') from None
+
+
+def resolve_text(value) -> str:
+    """The text in a record, or a text: what Python 2 wrote as str or unicode, or numpy's scalar of one.
+
+    Raises RefusedError where there is none.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bytes, _Encoded)):
+        return _bytes(value).decode('latin1')
+    if isinstance(value, _Scalar):
+        dtype, data = value.arguments
+        kind = dtype.arguments[0] if isinstance(dtype, _Dtype) else ''
+        if isinstance(kind, str) and kind[:1] in ('S', 'U') and kind[1:].isdigit():
+            encoding = 'latin1' if kind[0] == 'S' else 'utf-32-le'
+            return _bytes(data).decode(encoding, 'replace').rstrip('\0')
+    raise RefusedError(f'text expected, found {type(value).__name__.strip("_").lower()}')
+
+
+def elements(value) -> np.ndarray:
+    """As `resolve`, but an array of Python objects comes as one, with what the file has in their places, records too."""
+    state = value.state if isinstance(value, _Array) else None
+    if not (isinstance(state, tuple) and len(state) == 5 and isinstance(state[4], list)):
+        return resolve(value)
+    array = np.empty(len(state[4]), object)
+    for place, item in enumerate(state[4]):
+        array[place] = item
+    try:
+        return array.reshape(state[1])
+    except (TypeError, ValueError):
+        raise RefusedError('a damaged array of objects') from None
 
 
 def _resolve(value, depth):
