@@ -12,7 +12,8 @@ from mesh_perception.body.skinning import regress_joints
 from mesh_perception.inverse_kinematics.solver import rest_bones, twists_from_rotations
 from mesh_perception.types import _Batch
 
-_MARGIN = 0.025  # m; shapes and posed joints are thicker than the template's rings
+_MARGIN = 0.025  # m; other shapes and poses may be thicker than the template at rest
+_THICKEST = 0.2  # m, from the middle of the trunk to its sides
 
 
 @dataclass
@@ -72,25 +73,25 @@ def visible_joints(picture, joints_2d, z, depths):
 
 @lru_cache(maxsize=2)
 def joint_depths(body):
-    """How far (24,), m, the surface may lie in front of each joint: the radius of the limb around it in the rest pose.
+    """How far (24,), m, the surface may lie in front of each joint: how thick the body is around it in the rest pose.
 
-    The radius is the largest distance, across the bone, of the surface of the joint's own and its neighbours' vertices
-    within 3 cm along the bone, and at least that of the nearest vertex; 2.5 cm more for other shapes and poses.
+    A section is the surface within 3 cm of the plane through the joint across a bone, of vertices that move mostly with
+    the joint, its parent or its children. The thickness is the largest distance of a section's surface from the joint,
+    the smaller one of the sections across the bones from the parent and to the child, at most 20 cm; 2.5 cm more for
+    other shapes and poses.
     """
     joints, vertices = body.joint_template, body.v_template
-    bones = rest_bones(joints[None])[0]
     parents = torch.tensor(body.parents).clamp_min(0)
-    bones = torch.where(bones.norm(dim=-1, keepdim=True) > 0, bones, joints - joints[parents])
-    axes = bones / bones.norm(dim=-1, keepdim=True)
-    offsets = vertices[None] - joints[:, None]  # (24, V, 3)
-    along = (offsets * axes[:, None]).sum(-1)
-    across = (offsets - along[..., None] * axes[:, None]).norm(dim=-1)
     share = body.weights.T
-    near = share + share[parents]
-    near = near.index_add(0, parents[1:], share[1:])
-    ring = (along.abs() < 0.03) & (near > 0.5)
-    radius = torch.where(ring, across, 0).amax(1)
-    return torch.maximum(radius, offsets.norm(dim=-1).amin(1)) + _MARGIN
+    near = (share + share[parents]).index_add(0, parents[1:], share[1:]) > 0.5  # (24, V)
+    offsets = vertices - joints[:, None]
+    thickness = []
+    for bones in (joints - joints[parents], rest_bones(joints[None])[0]):
+        along = torch.einsum('jvc,jc->jv', offsets, bones / bones.norm(dim=-1, keepdim=True))
+        across = (offsets.square().sum(-1) - along.square()).clamp_min(0).sqrt()
+        section = torch.where(near & (along.abs() < 0.03), across, 0).amax(1)
+        thickness.append(torch.where(section > 0, section, torch.inf))  # no bone, no section
+    return torch.minimum(*thickness).clamp_max(_THICKEST) + _MARGIN
 
 
 def _shares(picture, person):

@@ -12,7 +12,7 @@ from mesh_perception.synthetic.sensor import expose
 from mesh_perception.visualization.mesh import NEAR
 from mesh_perception.visualization.renderer import Mesh, Renderer
 
-_OUTLINE = 160  # pixels along the longer side of a silhouette, at most
+_OUTLINE = 320  # samples along the longer side of a silhouette, at most
 
 # What is drawn at random comes from streams of its own, so that a change in one leaves the others as they were.
 _CLOTHES, _PLACE, _THINGS, _LIGHT, _SENSOR = range(5)
