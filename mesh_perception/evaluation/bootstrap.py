@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-
 _FEWEST = 5  # samples, from which they say something about others
 
 
@@ -29,8 +28,8 @@ class Bootstrap:
 
     def __init__(self, samples, repeats=1000):
         self.samples = samples
-        chances = np.full(samples, 1 / max(samples, 1))
-        self.draws = np.random.default_rng(0).multinomial(samples, chances, size=repeats).astype(float)
+        draws = np.random.default_rng(0).multinomial(samples, np.full(samples, 1 / samples), size=repeats)
+        self.draws = draws.astype(float)
 
     def ratio(self, numerators, denominators) -> Estimate:
         """The sum of numerators over that of denominators, both (samples,)."""

@@ -65,11 +65,11 @@ def case(overlay, shot, person, people, vertices, match, title) -> Picture:
     """
     truth, camera = true_people(shot), shot.scene.camera
     one = torch.tensor([person])
-    panels = [shot.picture, overlay.draw(shot.picture, camera, truth[one], shot.scene.vertices[one])]
+    panels = [shot.picture, overlay.draw(shot.picture, camera, truth[one], shot.scene.vertices[one], ['truth'])]
     if match[person] >= 0:
         found = people[match[one]]
         found.track_ids = truth.track_ids[one]
-        panels.append(overlay.draw(shot.picture, camera, found, vertices[match[one]]))
+        panels.append(overlay.draw(shot.picture, camera, found, vertices[match[one]], ['found']))
     else:
         panels.append(overlay.draw(shot.picture, camera, people, vertices))
     return side_by_side(title, [_around(panel, truth.joints_2d[person]) for panel in panels])
