@@ -49,7 +49,7 @@ def make_report(setting: Setting, scores: Scores, pipeline) -> Report:
     parts = [_introduction(setting, scores)]
     if not setting.smpl:
         parts.append(
-            'Not computed: PVE and the protocols of 14 and 24 joints. They need an SMPL body with its 6890 vertices, and '
+            'Not computed: PVE and the protocols of 14 and 24 joints. They need an SMPL body of 6890 vertices, and '
             f'{setting.body} is another.'
         )
     parts.append(_table(setting, matched, fair, share))
