@@ -39,12 +39,12 @@ def figures(pair) -> Figures:
 
 
 def compare(points: Tensor, truth: Tensor, counts: Tensor, track_ids: Tensor) -> Figures:
-    """Keypoints (T, 12, 3) m, NaN where nobody was found, against the reference's (T, 12, 3): Figures.
+    """Keypoints (T, 12, 3) m against the reference's (T, 12, 3), NaN where that is unknown: Figures.
 
     counts (T,) bool: frames in which the reference knows the person; track_ids (T,) int64, -1 where nobody was found.
     """
     points, truth = points.double(), truth.double()
-    found = counts & points.isfinite().all(-1).all(-1)
+    found = counts & (track_ids >= 0)
     roots, true_roots = mid_hip(points), mid_hip(truth)
 
     def where_found(values):
