@@ -1,6 +1,7 @@
 """The poses worth having of motion capture clips, on a body: by split, thinned, without what the data got wrong."""
 
 import hashlib
+import math
 from pathlib import Path
 
 import torch
@@ -8,22 +9,25 @@ from torch import Tensor
 
 from mesh_perception.body import BodyModel, skin_joints
 from mesh_perception.geometry.rotations import matrix_to_axis_angle
+from mesh_perception.joints import SMPL_JOINTS
 from mesh_perception.synthetic.asf_amc import load_asf_amc
 from mesh_perception.synthetic.motion import Clip, load_clips
 from mesh_perception.synthetic.retarget import retarget
-from mesh_perception.synthetic.support import imbalance
+from mesh_perception.synthetic.support import LARGEST_IMBALANCE, imbalance
 
 SPLITS = ('train', 'validation', 'test')
 _RATE = 30  # frames a second that are looked at
 _STEP = 0.06  # m: a frame is kept when some joint has moved this far about the pelvis since the last one kept
-# A scene's people stand on its ground. Walking, running, kicking and jumping keep below these nearly always.
+# A scene's people stand on its ground. Walking, running, kicking and jumping keep below these, and below
+# LARGEST_IMBALANCE, nearly always.
 _HIGHEST = 0.5  # m, the lowest joint over the clip's ground (y = 0): higher up people climb, hang or jump
-_IMBALANCE = 0.35  # m
 _TILT = 70  # degrees of the pelvis from upright
-# What markers on hands make of a wrist: beyond this, and faster than this, no wrist turns.
-_WRIST, _WRIST_STEP = 100, 45  # degrees, and degrees from one looked-at frame to the next
+# Wrists and ankles are found from few markers, and flip; a flipped ankle can last for seconds. Beyond these, and faster
+# than this, nobody turns them: degrees, the rest pose's own bend (up to 35 in the wrist) included.
+_REACH = {'wrist': 100, 'ankle': 65, 'hip': 135}
+_FASTEST = 45  # degrees from one looked-at frame to the next, any joint
 _LEAK = 0.015  # m, root mean square over the joints: nearer poses are the same
-_WRISTS = slice(20, 22)
+_REACHES = torch.tensor([_REACH.get(name.split('_')[-1], 180.0) for name in SMPL_JOINTS])
 
 
 def split_of(name: str) -> str:
@@ -60,13 +64,12 @@ def read_clips(paths) -> dict:
 
 
 def suitable_frames(clip: Clip, rotations: Tensor, body: BodyModel) -> Tensor:
-    """Which of a clip's frames (T,) bool show somebody whom the ground holds, with wrists that can be."""
-    joints = _joints(body, rotations)
+    """Which of a clip's frames (T,) bool show somebody whom the ground holds, with limbs that can be."""
+    joints = shown_joints(body, rotations)
     held = clip.world()[1][..., 1].amin(1) < _HIGHEST
-    held &= (imbalance(joints) < _IMBALANCE) & (rotations[:, 0, 1, 1] > torch.tensor(_TILT).deg2rad().cos())
-    wrists = rotations[:, _WRISTS]
-    can_be = (_degrees(wrists) < _WRIST).all(1)
-    steps = (_degrees(wrists[1:] @ wrists[:-1].mT) < _WRIST_STEP).all(1)
+    held &= (imbalance(joints) < LARGEST_IMBALANCE) & (rotations[:, 0, 1, 1] > math.cos(math.radians(_TILT)))
+    can_be = (_degrees(rotations)[:, 1:] < _REACHES[1:]).all(1)
+    steps = (_degrees(rotations[1:] @ rotations[:-1].mT) < _FASTEST).all(1)
     can_be[1:] &= steps
     can_be[:-1] &= steps
     return held & can_be
@@ -74,9 +77,9 @@ def suitable_frames(clip: Clip, rotations: Tensor, body: BodyModel) -> Tensor:
 
 def thin(places: Tensor, step: float = _STEP) -> Tensor:
     """Indices (K,) of the frames of places (T, J, 3) at which some joint is `step` away from the last one kept."""
-    kept = []
-    for index, place in enumerate(places.unbind(0)):
-        if not kept or (place - places[kept[-1]]).square().sum(-1).amax() > step**2:
+    places, kept = places.numpy(), []
+    for index, place in enumerate(places):
+        if not kept or ((place - places[kept[-1]]) ** 2).sum(-1).max() > step**2:
             kept.append(index)
     return torch.tensor(kept, dtype=torch.int64)
 
@@ -120,11 +123,12 @@ def _poses(clip, body):
 
 def _places(body, rotations):
     """Joints (T, 24, 3) m in the pelvis' frame: the pose without where and how the person stands."""
-    joints = _joints(body, rotations)
+    joints = shown_joints(body, rotations)
     return (joints - joints[:, :1]) @ rotations[:, 0]
 
 
-def _joints(body, rotations):
+def shown_joints(body: BodyModel, rotations: Tensor) -> Tensor:
+    """Joints (N, 24, 3) m of the body's mean shape."""
     count = len(rotations)
     return skin_joints(body, rotations, rotations.new_zeros(count, body.num_betas), rotations.new_zeros(count, 3))
 

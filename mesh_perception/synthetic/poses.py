@@ -9,6 +9,7 @@ from mesh_perception.body import BodyModel
 from mesh_perception.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from mesh_perception.joints import SMPL_JOINTS
 from mesh_perception.synthetic.capture import captured_rotations
+from mesh_perception.synthetic.pose_prior import load_pose_prior
 from mesh_perception.synthetic.retarget import mirror
 
 # A pose is varied by parts that people move on their own. Each goes a share of the way to the same part of another
@@ -65,3 +66,8 @@ def captured_poses(paths, body: BodyModel, split: str | None = None) -> PoseSour
     """
     rotations = torch.cat(list(captured_rotations(paths, body, split).values()))
     return CapturedPoses(rotations, f'captured-{split}' if split else 'captured')
+
+
+def prior_poses() -> PoseSource:
+    """Poses of the prior that comes along (`pose_prior`): what needs no motion capture."""
+    return load_pose_prior()

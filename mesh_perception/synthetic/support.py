@@ -38,6 +38,7 @@ _CONTACTS = {
     'hand': 0.02,
     'shoulder': 0.06,
 }
+LARGEST_IMBALANCE = 0.35  # m: what walking, running, kicking and jumping people nearly always keep below
 _SLACK = 0.05  # m: what is this little above the lowest contact touches the ground too
 
 
