@@ -117,6 +117,19 @@ def test_meshes_of_different_topologies_share_one_scene(renderer):
     assert abs(picture.depth[0, 0] - 5) < 1e-4
 
 
+def test_geometry_alone_is_the_geometry_of_the_picture(renderer):
+    vertices, faces = sphere(np.array((0.1, 0, 3)), 0.4)
+    meshes = [Mesh(np.concatenate([vertices, vertices + 0.3]), faces, RED), Mesh(*square(0.2, 0, 2.9, 0.2), BLUE)]
+    picture = renderer.render_scene(meshes, K, buffers=True)
+    depth, person = renderer.render_geometry(meshes, K)
+    np.testing.assert_array_equal(depth, picture.depth)
+    np.testing.assert_array_equal(person, picture.person)
+    assert set(np.unique(person)) == {-1, 0, 1, 2}
+    depth, person = renderer.render_geometry([], K)
+    assert np.isinf(depth).all()
+    assert (person == -1).all()
+
+
 def test_the_background_stays_outside_and_shines_through_by_opacity(renderer):
     background = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     kept = background.copy()
