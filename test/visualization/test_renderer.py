@@ -119,7 +119,7 @@ def test_meshes_of_different_topologies_share_one_scene(renderer):
 
 def test_geometry_alone_is_the_geometry_of_the_picture(renderer):
     vertices, faces = sphere(np.array((0.1, 0, 3)), 0.4)
-    meshes = [Mesh(np.concatenate([vertices, vertices + 0.3]), faces, RED), Mesh(*square(0.2, 0, 2.9, 0.2), BLUE)]
+    meshes = [Mesh(np.concatenate([vertices, vertices + 0.3]), faces, RED), Mesh(*square(0.2, 0, 2.3, 0.1), BLUE)]
     picture = renderer.render_scene(meshes, K, buffers=True)
     depth, person = renderer.render_geometry(meshes, K)
     np.testing.assert_array_equal(depth, picture.depth)
