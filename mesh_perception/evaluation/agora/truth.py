@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mesh_perception.body.pickles import RefusedError, elements, resolve, resolve_text
+from mesh_perception.body.pickles import Record, RefusedError, elements, resolve, resolve_text
 from mesh_perception.evaluation.agora.cameras import FULL_WIDTH, project
 from mesh_perception.evaluation.agora.dataframes import DataFrameError, read_dataframe
 from mesh_perception.evaluation.joint_sets import SMPL_VERTICES
@@ -117,10 +117,9 @@ def _people(cell, column):
     """One value a person."""
     if isinstance(cell, (list, tuple)):
         return list(cell)
-    values = elements(cell)
-    if values.ndim == 0:
-        raise RefusedError(f'{column}: a list with one value a person expected')
-    return list(values)
+    if isinstance(cell, Record) and (values := elements(cell)).ndim:
+        return list(values)
+    raise RefusedError(f'{column}: a list with one value a person expected')
 
 
 def _numbers(values):
