@@ -152,3 +152,26 @@ def test_devices_are_checked_by_name():
         choose_device('mps')  # torch knows it, nothing here was tried on it
     with pytest.raises(ValueError, match="'cuda:99' is not there"):
         choose_device('cuda:99')
+
+
+def test_in_given_boxes_row_i_is_the_person_in_box_i(pipeline, footage, results):
+    frames, camera = footage
+    found = actors(results[0])
+    for order in ([0, 1], [1, 0]):
+        people = pipeline.in_boxes(frames[0].image, camera, found.boxes[order])
+        assert ((people.joints - found.joints[order]).norm(dim=-1).mean(1) < 0.1).all()
+    empty_corner = torch.tensor([[0.0, 0, 40, 40]])
+    people = pipeline.in_boxes(frames[0].image, camera, torch.cat((empty_corner, found.boxes)))
+    assert len(people) == 3 and (people.scores[1:] > 0.9).all()
+    assert len(pipeline.in_boxes(frames[0].image, camera, found.boxes[:0])) == 0
+    with pytest.raises(ValueError, match=r'boxes \(4,\): expected \(N, 4\)'):
+        pipeline.in_boxes(frames[0].image, camera, found.boxes[0])
+
+
+def test_given_boxes_leave_who_is_followed_alone(pipeline, footage):
+    frames, camera = footage
+    pipeline.reset()
+    before = pipeline(frames[0].image, camera, frames[0].stamp)
+    pipeline.in_boxes(frames[5].image, camera, before.boxes + 100)
+    after = pipeline(frames[1].image, camera, frames[1].stamp)
+    assert set(actors(before).track_ids.tolist()) == set(actors(after).track_ids.tolist())

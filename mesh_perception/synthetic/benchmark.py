@@ -21,7 +21,7 @@ _GRID = 0.25  # m, 10 000 times and more what the last digits of two machines di
 def benchmark_scenes(poses: PoseSource, body: BodyModel, count: int = SCENES, seed: int = SEED) -> Iterator[Scene]:
     """The benchmark's scenes: 1, 2, ... 6 people in turn, where the camera sees them all."""
     for index in range(count):
-        yield sample_scene(poses, body, seed=(seed << 32) + index, people=1 + index % MOST_PEOPLE)
+        yield sample_scene(poses, body, seed=1_000_000 * seed + index, people=1 + index % MOST_PEOPLE)
 
 
 def fingerprint(scenes) -> str:

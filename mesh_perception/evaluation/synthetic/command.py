@@ -1,6 +1,7 @@
 """`mesh-perception evaluate synthetic`: from pixels of rendered scenes to figures against their exact truth."""
 
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 HELP = 'errors on rendered scenes of 1 to 6 people whose truth is known; needs no data'
@@ -39,17 +40,16 @@ def run(arguments):
     from mesh_perception.pipeline import MeshPipeline
     from mesh_perception.synthetic.benchmark import SCENES, SEED, benchmark_scenes, fingerprint
     from mesh_perception.synthetic.labels import label
+    from mesh_perception.synthetic.poses import captured_poses, prior_poses
     from mesh_perception.synthetic.rendering import SceneRenderer
 
     count = SCENES if arguments.scenes is None else arguments.scenes
     seed = SEED if arguments.seed is None else arguments.seed
-    if count < 1 or not 0 <= seed < 1 << 31:
-        raise ValueError(
-            f'--scenes {count} --seed {seed}: expected at least one scene and a seed from 0 to {2**31 - 1}'
-        )
+    if not 1 <= count <= 100_000 or not 0 <= seed <= 4000:
+        raise ValueError(f'--scenes {count} --seed {seed}: expected 1 to 100000 scenes and a seed from 0 to 4000')
     config = load(arguments)
     body = load_body(config.body)
-    poses = _poses(arguments.motion, body)
+    poses = captured_poses(arguments.motion, body, 'test') if arguments.motion else prior_poses()
     pipeline = MeshPipeline(config)
 
     shots = []
@@ -72,18 +72,6 @@ def run(arguments):
     return make_report(settings | {'fingerprint': digest}, shots, answers, measured, pipeline)
 
 
-def _poses(motion, body):
-    if motion:
-        from mesh_perception.synthetic.poses import captured_poses
-
-        return captured_poses(motion, body, 'test')
-    from mesh_perception.synthetic.poses import prior_poses
-
-    return prior_poses()
-
-
 def _unique(shot):
     """A frame's name with what its picture shows: another picture has another answer."""
-    from hashlib import sha256
-
     return f'{shot.name} {sha256(shot.picture.tobytes()).hexdigest()[:16]}'
