@@ -93,7 +93,7 @@ def summarize(detail: list[dict]) -> tuple[dict, dict, float]:
     share = len(found) / len(detail)
     f1 = 2 * share / (1 + share)
     names = [name for name in NAMES if found and name in found[0]]
-    matched = {name: float(mean(torch.tensor([row[name] for row in found]))) for name in names}
+    matched = {name: float(mean(torch.tensor([row[name] for row in found], dtype=torch.float64))) for name in names}
     fair = {
         name: value * share if name in SHARES else float(normalized_error_mm(value, f1))
         for name, value in matched.items()
