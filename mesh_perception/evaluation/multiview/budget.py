@@ -10,19 +10,15 @@ import torch
 
 from mesh_perception.evaluation.alignment import rescale_bones
 from mesh_perception.evaluation.multiview.figures import compare, means
-from mesh_perception.evaluation.multiview.joints import confidences, keypoints, mid_hip, plain_joints
-from mesh_perception.evaluation.multiview.keypoints import LIMB_JOINTS
-from mesh_perception.skeleton.absolute import on_rays, place
-
-# The 12 keypoints as a tree below the mid-hip, which is put before them: trunk, arms and legs.
-_ABOVE = {'shoulder': None, 'hip': None, 'elbow': 'shoulder', 'wrist': 'elbow', 'knee': 'hip', 'ankle': 'knee'}
-PARENTS = (
-    -1,
-    *(
-        1 + LIMB_JOINTS.index(f'{side}_{_ABOVE[part]}') if _ABOVE[part] else 0
-        for side, part in (name.split('_') for name in LIMB_JOINTS)
-    ),
+from mesh_perception.evaluation.multiview.joints import (
+    PARENTS,
+    confidences,
+    keypoints,
+    mid_hip,
+    plain_joints,
+    with_root,
 )
+from mesh_perception.skeleton.absolute import on_rays, place
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ def substitutions(pair) -> dict:
 
 def _with_lengths_of(points, truth):
     """Points (T, 12, 3) in their own directions, with the lengths that the truth (T, 12, 3) has in the median frame."""
-    ours, true = (torch.cat((mid_hip(p)[:, None], p), 1) for p in (points, truth))
+    ours, true = with_root(points), with_root(truth)
     lengths = (true - true[:, [max(parent, 0) for parent in PARENTS]]).norm(dim=-1).nanmedian(0).values
     straight = torch.zeros_like(ours)
     for joint in sorted(range(1, len(PARENTS)), key=_depth):

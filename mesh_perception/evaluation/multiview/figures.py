@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mesh_perception.evaluation.metrics import mpjpe_mm, pa_mpjpe_mm, position_errors_mm
 from mesh_perception.evaluation.multiview.bootstrap import mean_interval
-from mesh_perception.evaluation.multiview.joints import keypoints, mid_hip
+from mesh_perception.evaluation.multiview.joints import keypoints, limb_lengths, mid_hip
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Figures:
     along_m: Tensor  # (T,) signed
     across_m: Tensor  # (T,)
     distance_m: Tensor  # (T,) of the reference's root
+    size: Tensor  # (T,) length of arms and legs over the reference's
     jitter_mm: Tensor  # (T,)
     root_jitter_mm: Tensor  # (T,)
     reference_jitter_mm: Tensor  # (T,)
@@ -54,6 +55,8 @@ def compare(points: Tensor, truth: Tensor, counts: Tensor, track_ids: Tensor) ->
     off = roots - true_roots
     along = (off * true_roots).sum(-1) / distance
     across = (off - along[:, None] * true_roots / distance[:, None]).norm(dim=-1)
+    lengths, true_lengths = limb_lengths(points), limb_lengths(truth)
+    size = lengths.where(true_lengths.isfinite(), 0).sum(-1) / true_lengths.nansum(-1)
     relative = where_found(points - roots[:, None])
     ids = track_ids[found]
     return Figures(
@@ -64,6 +67,7 @@ def compare(points: Tensor, truth: Tensor, counts: Tensor, track_ids: Tensor) ->
         along_m=where_found(along),
         across_m=where_found(across),
         distance_m=where_found(distance),
+        size=where_found(size),
         jitter_mm=jitter_mm(relative),
         root_jitter_mm=jitter_mm(where_found(roots)[:, None]),
         reference_jitter_mm=jitter_mm(truth - true_roots[:, None]),
@@ -91,6 +95,7 @@ PER_FRAME = {
     'found': lambda f: f.found,
     'depth_error_percent': lambda f: 100 * f.along_m.abs() / f.distance_m,
     'depth_bias_m': lambda f: f.along_m,
+    'size': lambda f: f.size,
     'across_error_m': lambda f: f.across_m,
     'across_error_percent': lambda f: 100 * f.across_m / f.distance_m,
     'absolute_mpjpe_mm': lambda f: f.absolute_mpjpe_mm,

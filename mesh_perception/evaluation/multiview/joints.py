@@ -31,6 +31,16 @@ COMBINATIONS = {
     'ankle': {'ankle': 0.907, 'knee': 0.023, 'foot': 0.07},  # 16, 20 mm
 }
 
+# The mid-hip and the 12 keypoints after it as a tree of trunk, arms and legs: each one's parent; -1: the mid-hip.
+_ABOVE = {'elbow': 'shoulder', 'wrist': 'elbow', 'knee': 'hip', 'ankle': 'knee'}
+PARENTS = (
+    -1,
+    *(
+        1 + LIMB_JOINTS.index(f'{side}_{_ABOVE[part]}') if part in _ABOVE else 0
+        for side, part in (name.split('_') for name in LIMB_JOINTS)
+    ),
+)
+
 
 def _matrix():
     matrix = torch.zeros(len(LIMB_JOINTS), len(SMPL_JOINTS))
@@ -68,6 +78,18 @@ def plain_joints(joints: Tensor) -> Tensor:
 def mid_hip(points: Tensor) -> Tensor:
     """The root (..., C) of 12 keypoints (..., 12, C): the middle of the hips."""
     return points[..., HIPS, :].mean(-2)
+
+
+def with_root(points: Tensor) -> Tensor:
+    """12 keypoints (..., 12, C) -> (..., 13, C) with the mid-hip before them, as PARENTS has them."""
+    return torch.cat((mid_hip(points)[..., None, :], points), -2)
+
+
+def limb_lengths(points: Tensor) -> Tensor:
+    """Lengths (..., 8) of upper and lower arms and legs of 12 keypoints (..., 12, C)."""
+    points = with_root(points)
+    bones = [(joint, parent) for joint, parent in enumerate(PARENTS) if parent > 0]
+    return torch.stack([(points[..., j, :] - points[..., p, :]).norm(dim=-1) for j, p in bones], -1)
 
 
 def confidences(joints: Tensor) -> Tensor:

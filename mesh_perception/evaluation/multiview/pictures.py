@@ -2,12 +2,12 @@
 
 from itertools import islice
 
+import cv2
 import numpy as np
 import torch
 
 from mesh_perception.evaluation.multiview import footage
-from mesh_perception.evaluation.multiview.budget import PARENTS
-from mesh_perception.evaluation.multiview.joints import keypoints, mid_hip
+from mesh_perception.evaluation.multiview.joints import PARENTS, keypoints, with_root
 from mesh_perception.evaluation.multiview.keypoints import LIMB_JOINTS
 from mesh_perception.evaluation.plots import curves, joint_bars, side_by_side
 from mesh_perception.visualization.marks import draw_label, draw_skeletons
@@ -16,7 +16,7 @@ from mesh_perception.visualization.overlay import Overlay
 _NAMES = ('mid_hip', *LIMB_JOINTS)
 _SIDE = 480  # px of the square pictures of a worst frame
 _WORST = 3  # frames of a scene that are shown, each of another camera and person
-_OURS, _THEIRS = (240, 140, 40), (120, 220, 120)
+_SPAN = 1.9  # m across the views from the side and from above
 
 
 def error_by_joint(result, has_baseline):
@@ -66,7 +66,7 @@ def _worst(result, pipeline, overlay, error, frame, pair):
     image = next(islice(footage.frames(result.scene, pair.camera_name), frame, None))
     followed = result.followed[pair.camera_name]
     person = followed.people[pair.index[frame : frame + 1]]
-    ours, theirs = (_with_root(points) for points in (keypoints(pair.joints[frame]), pair.truth[frame]))
+    ours, theirs = (with_root(points) for points in (keypoints(pair.joints[frame]), pair.truth[frame]))
     window = _window(torch.cat([pair.camera.project(points) for points in (ours, theirs)]), image.shape)
     body = overlay.draw(image, pair.camera, person, pipeline.meshes(person), names=[pair.person])
     pictures = [_cut(body, window, 'body')]
@@ -80,10 +80,6 @@ def _worst(result, pipeline, overlay, error, frame, pair):
         'right (side) and up (above).'
     )
     return side_by_side(f'{result.scene}: one of the worst frames', pictures, note)
-
-
-def _with_root(points):
-    return torch.cat((mid_hip(points)[None], points))
 
 
 def _skeleton(picture, pixels, sure=1.0):
@@ -103,8 +99,6 @@ def _window(pixels, shape):
 
 
 def _cut(picture, window, label):
-    import cv2
-
     x, y, side = window
     cut = cv2.resize(picture[y : y + side, x : x + side], (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     return draw_label(cut, label, (8, 8), (255, 255, 255), (0, 0))
@@ -116,5 +110,5 @@ def _views(ours, theirs, axes, label):
     signs = torch.tensor([1.0, 1.0 if axes[1] == 1 else -1.0])  # depth goes up, the image's y down
     for points, sure in ((ours, 1.0), (theirs, 0.0)):
         flat = (points - points[0])[:, axes] * signs
-        _skeleton(picture, flat * (_SIDE / 2.4) + _SIDE / 2, sure)
+        _skeleton(picture, flat * (_SIDE / _SPAN) + _SIDE / 2, sure)
     return draw_label(picture, label, (8, 8), (255, 255, 255), (0, 0))

@@ -13,8 +13,8 @@ from mesh_perception.evaluation.report import Report
 
 _WHAT = """\
 Two scenes of Pose2Sim's demonstration footage: four calibrated cameras, 60 frames/s, 100 frames, so a scene is 1.7 s \
-long. Both show the same performance of one man; in two_person a woman was composited into the videos. These are two \
-people, one moment, one room: figures to compare models by, no figures of how well people in general are found.
+long. Both show one man; in two_person a woman was composited into the videos. These are two people, one moment, \
+one room: figures to compare models by, no figures of how well people in general are found.
 
 Each camera is run alone, as the node runs it: every frame in turn, people followed. Its results are compared with a \
 reference made from the three other cameras: 2D points of MoveNet and BlazePose, triangulated and adjusted with \
@@ -23,8 +23,9 @@ constant bone lengths and a smooth path. It is a reference, not the truth: see i
 Compared are the 12 limb joints as the reference's 2D networks define them, which the body reaches by one fixed \
 combination of its joints (evaluation/multiview/joints.py). The root is the mid-hip. MPJPE is measured with the roots \
 at one place, PA-MPJPE after the best similarity transform. The root's error is split into what is along the ray from \
-the camera to the reference's root, and what is across. Jitter is the mean length of second differences of the points, \
-relative to the root, from frame to frame.
+the camera to the reference's root, and what is across. One camera cannot tell a small person nearby from a large one \
+far away: where people's size is guessed wrong ('size'), so is their distance. Jitter is the mean length of second \
+differences of the points, relative to the root, from frame to frame.
 
 In each frame people are paired with the reference's by the 12 points in the image. Somebody who was not found counts \
 in 'found' and in no mean. People who are not in the reference, as the third one at the back, count nowhere.

@@ -16,6 +16,7 @@ _FIGURES = {  # name of figures.means -> what a table calls it
     'depth_error_m': 'root along the ray, m',
     'depth_error_percent': 'root along the ray, %',
     'depth_bias_m': 'the same with its sign, m',
+    'size': "size: arms and legs over the reference's",
     'across_error_m': 'root across the ray, m',
     'across_error_percent': 'root across the ray, %',
     'jitter_mm': 'jitter, mm',
@@ -58,6 +59,7 @@ def person_table(result) -> Table:
                 with_interval(mean, span, 'depth_error_m', 2),
                 with_interval(mean, span, 'depth_bias_m', 2),
                 mean['depth_error_percent'],
+                mean['size'],
                 mean['across_error_m'],
                 mean['across_error_percent'],
                 mean['jitter_mm'],
@@ -66,7 +68,7 @@ def person_table(result) -> Table:
             ]
         )
     columns = ['camera', 'person', 'frames found', 'id switches', 'MPJPE, mm', 'PA-MPJPE, mm', 'along the ray, m']
-    columns += ['signed, m', 'along, %', 'across, m', 'across, %', 'jitter, mm', "reference's", "root's"]
+    columns += ['signed, m', 'along, %', 'size', 'across, m', 'across, %', 'jitter, mm', "reference's", "root's"]
     return Table(f'{result.scene}: every camera and person', columns, rows)
 
 
