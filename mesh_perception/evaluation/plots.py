@@ -53,7 +53,9 @@ def curves(title, x, series, x_label, y_label, note='') -> Picture:
         axes.plot(x, np.asarray(values, float), color=f'C{i}' if i > 1 else (_BLUE, _ORANGE)[i], label=label)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    if len(series) > 1:
+    if len(series) > 3:
+        axes.legend(frameon=False, loc='center left', bbox_to_anchor=(1, 0.5))  # it would cover the lines
+    elif len(series) > 1:
         axes.legend(frameon=False)
     return Picture(title, _plain(axes, 'both'), note)
 
