@@ -27,7 +27,7 @@ SKIN_TONES = (
 )
 HAIR_COLOURS = np.array([(0.06, 0.05, 0.05), (0.2, 0.12, 0.07), (0.4, 0.25, 0.13), (0.75, 0.6, 0.35), (0.6, 0.6, 0.6)])
 _ARMS, _LEGS = (16, 17, 18, 19, 20, 21, 22, 23), (1, 2, 4, 5, 7, 8, 10, 11)
-_NECK, _HEAD = 12, 15
+_HEAD = 15
 
 
 class Wardrobe:
@@ -40,10 +40,11 @@ class Wardrobe:
         self._rest = rest
         self._side, self._height, self._front = np.abs(rest[:, 0]), rest[:, 1], rest[:, 2] > joints[0, 2]
         self._arm, self._leg = np.isin(part, _ARMS), np.isin(part, _LEGS)
-        self._head, self._bare_neck = part == _HEAD, part == _NECK
+        self._head = part == _HEAD
         self._torso = ~(self._arm | self._leg | self._head)
         self._shoulder, self._elbow, self._wrist = np.abs(joints[[16, 18, 20], 0])
         self._pelvis, self._hip, self._knee, self._ankle, self._neck = joints[[0, 1, 4, 7, 12], 1]
+        self._nape = joints[12, 2]
         self._sole = rest[:, 1].min()
         # The head in units of forehead and nose: x to the left, y up from the nose's tip, z forward of it.
         head = rest[self._head]
@@ -54,10 +55,12 @@ class Wardrobe:
 
     def dress(self, rng):
         """Colours (V, 3) float32 in [0, 1] of somebody drawn from a numpy Generator."""
-        tone = rng.uniform(0, len(SKIN_TONES) - 1)
+        tone = rng.uniform(0.3, len(SKIN_TONES) - 1.3)
         low = int(tone)
         skin = SKIN_TONES[low] + (tone - low) * (SKIN_TONES[min(low + 1, 9)] - SKIN_TONES[low])
-        skin = skin * rng.uniform(0.88, 1.02, 3) * (1, 0.95, 0.92)  # of a living body, warmer than the swatches
+        skin = (
+            skin * rng.uniform(0.85, 1.05) * rng.uniform(0.97, 1.03, 3) * (1, 0.91, 0.84)
+        )  # blood, unlike in swatches
         colours = np.tile(skin, (len(self._rest), 1))
         self._paint_clothes(colours, rng)
         self._paint_head(colours, skin, rng)
@@ -109,7 +112,9 @@ class Wardrobe:
             rng.choice(len(HAIR_COLOURS), p=(0.8, 0.1, 0, 0, 0.1) if dark else (0.3, 0.25, 0.2, 0.15, 0.1))
         ]
         hair = hair * rng.uniform(0.7, 1.3)
-        lips = skin * (0.85, 0.62, 0.6) if rng.random() < 0.7 else np.array((0.65, 0.12, 0.15))
+        lips = skin * (0.85, 0.62, 0.6)
+        if rng.random() < 0.25:  # painted
+            lips = 0.4 * lips + 0.6 * np.array((0.6, 0.1, 0.15))
         colours[front & (np.hypot(x / 0.17, (y + 0.21) / 0.06) < 1)] = lips
         if rng.random() < 0.25:  # a beard
             beard = front & (y < -0.05) & (y > -0.65) & (np.hypot(x / 0.19, (y + 0.21) / 0.075) > 1)
@@ -133,9 +138,8 @@ class Wardrobe:
         if kind > 0.08:  # else bald
             colours[scalp] = hair
         if kind > 0.75:  # long hair, down the back
-            reach = self._neck - rng.uniform(0, 0.15)
-            low = (head | self._bare_neck | self._torso) & (self._height > reach)
-            colours[low & (y < line) & (self._rest[:, 2] < self._rest[self._head, 2].mean() - 0.055)] = hair
+            low = (head | self._torso) & (self._height > self._neck - rng.uniform(0, 0.2)) & (y < line)
+            colours[low & (self._side < 0.085) & (self._rest[:, 2] < self._nape)] = hair
         if rng.random() < 0.12:  # a cap
             colours[head & (y > rng.uniform(0.5, 0.65))] = _colour(rng)
 

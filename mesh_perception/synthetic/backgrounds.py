@@ -41,7 +41,10 @@ class Backgrounds:
             return self._clutter(camera, rng)
         turn, origin = to_camera[:3, :3].T, -to_camera[:3, :3].T @ to_camera[:3, 3]
         rays = turn @ np.linalg.inv(camera.k)  # pixel (u, v, 1) -> direction in the world
-        crowd = [(points - to_camera[:3, 3]) @ turn.T for points in (*people, *(thing.vertices[0] for thing in things))]
+        crowd = [
+            (points - to_camera[:3, 3]) @ turn.T
+            for points in (*people, *(solid for thing in things for solid in thing.vertices))
+        ]
         if kind < 0.65:
             picture, ground = self._room(camera, rays, origin, crowd, light, rng)
         else:
@@ -109,12 +112,12 @@ class Backgrounds:
         size = camera.width, camera.height
         picture = np.zeros((camera.height, camera.width, 3), np.float32)
         for cells in (2, 8, 40):
-            noise = rng.random((cells, cells, 3), np.float32)
+            noise = rng.random((cells, cells, 1), np.float32) + 0.4 * rng.random((cells, cells, 3), np.float32)
             picture += cv2.resize(noise, size, interpolation=cv2.INTER_LINEAR) * np.float32(rng.uniform(0.1, 0.6))
         picture = cv2.convertScaleAbs(picture, alpha=rng.uniform(60, 190) / max(picture.mean(), 0.05))
         for _ in range(rng.integers(0, 15)):
             first, second = rng.integers(0, size, (2, 2)).tolist()
-            cv2.rectangle(picture, first, second, rng.integers(0, 256, 3).tolist(), -1)
+            cv2.rectangle(picture, first, second, (255 * muted(rng)).tolist(), -1)
         return picture
 
 

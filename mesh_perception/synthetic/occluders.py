@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mesh_perception.visualization.renderer import Mesh
+from mesh_perception.synthetic.textures import muted
+from mesh_perception.visualization.mesh import Mesh
 
 _TRIES = 8
 _GAP = 0.08  # m that people and things keep from each other
@@ -15,7 +16,8 @@ def place_occluders(people, to_camera, share, rng):
 
     Args: people (N, P, 3) points of their surfaces, camera frame; to_camera (4, 4) from the world; share of the scenes
     with something between the camera and a person; rng: a numpy Generator. Returns a list of Mesh in the camera's
-    frame. Nothing intersects anybody or comes nearer to the camera than half a metre.
+    frame, each of any number of convex solids. Nothing intersects anybody or comes nearer to the camera than half a
+    metre.
     """
     if not len(people):
         return []
@@ -27,7 +29,10 @@ def place_occluders(people, to_camera, share, rng):
         things += _try(lambda: _in_front(points[rng.integers(len(points))], origin, rng), crowd, origin)
     for _ in range(rng.integers(0, 3)):
         things += _try(lambda: _beside(points[rng.integers(len(points))], origin, rng), crowd, origin)
-    return [_mesh(solids, to_camera, rng) for solids in things]
+    colours = [muted(rng) for _ in things]
+    solids = [(solid, colour) for thing, colour in zip(things, colours, strict=True) for solid in thing]
+    kinds = ([pair for pair in solids if pair[0].round == kind] for kind in (False, True))
+    return [_mesh(pairs, to_camera) for pairs in kinds if pairs]
 
 
 def _try(draw, crowd, origin):
@@ -136,23 +141,9 @@ def _table(place, heading, rng):
     return [top, *legs]
 
 
-def _mesh(solids, to_camera, rng):
-    """One thing of one colour as a mesh in the camera's frame."""
-    vertices, normals, faces, count = [], [], [], 0
-    for solid in solids:
-        points, outward, triangles = solid.surface()
-        vertices.append(points)
-        normals.append(outward)
-        faces.append(triangles + count)
-        count += len(points)
+def _mesh(pairs, to_camera):
+    """Solids of one kind and their colours as a mesh in the camera's frame."""
+    solids, colours = zip(*pairs, strict=True)
+    points, normals, faces = zip(*(solid.surface() for solid in solids), strict=True)
     turn, move = to_camera[:3, :3], to_camera[:3, 3]
-    grey = rng.uniform(0.08, 0.9)
-    colour = np.clip(grey + rng.uniform(0, 0.25) * rng.uniform(-1, 1, 3), 0, 1)
-    normals = np.concatenate(normals) @ turn.T
-    return Mesh(
-        (np.concatenate(vertices) @ turn.T + move)[None],
-        np.concatenate(faces),
-        colour,
-        (normals / np.linalg.norm(normals, axis=-1, keepdims=True))[None],
-        two_sided=False,
-    )
+    return Mesh(np.stack(points) @ turn.T + move, faces[0], np.stack(colours), np.stack(normals) @ turn.T, False)

@@ -81,5 +81,5 @@ def _panels(rng):
 def muted(rng):
     """An RGB colour in [0, 1] as surfaces have it: any brightness, little colour, rather warm than cold."""
     return np.clip(
-        rng.uniform(0.12, 0.92) * (1 + rng.uniform(0, 0.25) * rng.uniform(-1, 1, 3) + (0.04, 0, -0.06)), 0, 1
+        rng.uniform(0.18, 0.92) * (1 + rng.uniform(0, 0.25) * rng.uniform(-1, 1, 3) + (0.04, 0, -0.06)), 0, 1
     )
