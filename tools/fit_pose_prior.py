@@ -61,7 +61,7 @@ def maximise(x, belongs):
 
 
 def log_likelihood(x, mixture):
-    return torch.logsumexp(log_components(x, *mixture), 1).mean().item()
+    return round(torch.logsumexp(log_components(x, *mixture), 1).mean().item(), 2)
 
 
 def compare(prior, data, generator):
@@ -116,11 +116,8 @@ def main():
     for count in arguments.components:
         mixture = fit(train, count, generator)
         tried[count] = log_likelihood(validation, mixture), mixture
-        print(
-            f'{count:3} components ({len(mixture[0])} kept): nats a training pose {log_likelihood(train, mixture):.2f}, '
-            f'a validation pose {tried[count][0]:.2f}, a test pose {log_likelihood(test, mixture):.2f}',
-            flush=True,
-        )
+        figures = [log_likelihood(train, mixture), tried[count][0], log_likelihood(test, mixture)]
+        print(f'{count:3} components ({len(mixture[0])} kept), nats a pose of training, validation and test: {figures}')
     count = max(tried, key=lambda one: tried[one][0])
     mixture = [one.to(torch.float32) for one in tried[count][1]]
     mixture[1:3] = (one.half().float() for one in mixture[1:3])
