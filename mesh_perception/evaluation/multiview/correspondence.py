@@ -1,11 +1,12 @@
 """Who in one camera is who in the others: by where their limbs meet in the room, and followed over time."""
 
+import warnings
 from itertools import product
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mesh_perception.evaluation.multiview.triangulation import SEEN, errors, triangulate
+from mesh_perception.evaluation.multiview.triangulation import SEEN, errors, least_squares
 
 BONES = ((0, 2), (2, 4), (1, 3), (3, 5), (6, 8), (8, 10), (7, 9), (9, 11))  # of the 12 limb joints
 _LIMIT = 40.0  # px; median distance over the joints under which views show one person
@@ -60,29 +61,27 @@ def _groups(views, keypoints, focus):
     points = keypoints[views_of, choices].copy()  # (M, C, 12, 3)
     points[choices < 0] = np.nan
     flat = points.transpose(1, 0, 2, 3).reshape(len(keypoints), -1, 3)
-    joints, _ = triangulate(views, flat)
-    error = errors(views, views.rays(np.nan_to_num(flat[..., :2])), joints)
-    seen = (np.nan_to_num(flat[..., 2]) >= SEEN) & np.isfinite(joints).all(-1)
-    error = np.where(seen, error, np.nan).reshape(len(keypoints), len(choices), 12)
+    # Plain least squares: a view that shows somebody else must pull the joints off, not be overruled.
+    rays, scores = views.rays(np.nan_to_num(flat[..., :2])), np.nan_to_num(flat[..., 2])
+    scores = np.where(scores >= SEEN, scores, 0)
+    joints = least_squares(views, rays, scores)
+    error = np.where((scores > 0) & np.isfinite(joints).all(-1), errors(views, rays, joints), np.nan)
     joints = joints.reshape(-1, 12, 3)
-    found = []
-    for index, choice in enumerate(choices):
-        known = np.isfinite(joints[index]).all(-1)
-        if known.sum() < _ENOUGH:
-            continue
-        place = np.median(joints[index][known], 0)
-        lengths = [np.linalg.norm(joints[index, a] - joints[index, b]) for a, b in BONES if known[a] and known[b]]
-        plausible = len(lengths) >= 3 and _BONE[0] < np.median(lengths) < _BONE[1]
-        # Of each view by itself: one that shows somebody else must not hide behind two that agree.
-        worst = max(np.nanmedian(error[v, index]) if np.isfinite(error[v, index]).any() else 0 for v in views_of)
-        if plausible and worst < _LIMIT and np.linalg.norm((place - focus)[:2]) < _AWAY:
-            found.append((-(choice >= 0).sum(), worst, tuple(choice), place))
+    first, second = np.array(BONES).T
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)  # of views without a point
+        worst = np.nanmax(np.nanmedian(error.reshape(len(keypoints), -1, 12), -1), 0)
+        place = np.nanmedian(joints, 1)
+        bone = np.nanmedian(np.linalg.norm(joints[:, first] - joints[:, second], axis=-1), 1)
+    good = (np.isfinite(joints[..., 0]).sum(-1) >= _ENOUGH) & (worst < _LIMIT) & (bone > _BONE[0]) & (bone < _BONE[1])
+    good &= np.linalg.norm((place - focus)[:, :2], axis=-1) < _AWAY
+    order = np.lexsort((worst, -(choices >= 0).sum(1)))  # the most views first, then those that agree best
     taken, groups = set(), []
-    for _, _, choice, place in sorted(found, key=lambda item: item[:2]):
+    for choice, position in ((tuple(choices[i]), place[i]) for i in order if good[i]):
         members = {(view, index) for view, index in enumerate(choice) if index >= 0}
         if not members & taken:
             taken |= members
-            groups.append((choice, place))
+            groups.append((choice, position))
     return groups
 
 

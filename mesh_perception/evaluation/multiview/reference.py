@@ -1,19 +1,20 @@
 """The benchmark's reference for a camera: people as the other three cameras show them. It is never called truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from mesh_perception.evaluation.alignment import similarity_align
-from mesh_perception.evaluation.multiview.bundle import adjust
+from mesh_perception.evaluation.multiview.bundle import Adjusted, adjust
 from mesh_perception.evaluation.multiview.correspondence import focus_of, people_in_views
-from mesh_perception.evaluation.multiview.footage import CAMERAS, PEOPLE, cameras
+from mesh_perception.evaluation.multiview.footage import CAMERAS, PEOPLE, RENDERED, cameras, rendered
 from mesh_perception.evaluation.multiview.keypoints import LIMB_JOINTS, find_keypoints
 from mesh_perception.evaluation.multiview.triangulation import Views, repair_sides, triangulate
 
-_HIPS, _ANKLES = slice(6, 8), slice(10, 12)
+_HIPS = slice(6, 8)
 _COUNTED = 0.1  # weight from which a view has a say in a joint
 _NEAR = 5  # frames to the next one in which two views show the joint, at most
 
@@ -29,6 +30,19 @@ class Reference:
     reprojection_px: torch.Tensor  # (P,) median over joints, frames and the used views, against the fused 2D points
     used_views: tuple[str, ...]
     lengths: torch.Tensor  # (P, 10) m, of bundle.RODS
+    view_offsets_px: torch.Tensor  # (P, used views, 2): where each view's image lies beside its calibration, found
+    # (P, 2) px: where the held-out camera shows the person beside this reference: the calibration's error, for the most
+    # part, which no method can know. Nothing was fitted to it.
+    beside_px: torch.Tensor
+
+
+@dataclass
+class _Person:
+    """One person from some views, in the room."""
+
+    joints: np.ndarray  # (T, 12, 3) m, NaN where unknown
+    reprojection: float  # px, median
+    adjusted: Adjusted
 
 
 def build_references(scene, folder, finder=None):
@@ -37,10 +51,82 @@ def build_references(scene, folder, finder=None):
     Raises what `find_keypoints` raises, and ValueError where the people are not found.
     """
     rig, keypoints = cameras(scene), _keypoints(scene, folder, finder)
+    references = {}
+    for held_out in CAMERAS:
+        used = tuple(camera for camera in CAMERAS if camera != held_out)
+        people = reconstruct(scene, used, rig, keypoints)
+        joints = _seen_from(rig, held_out, people)
+        references[held_out] = Reference(
+            scene,
+            held_out,
+            tuple(people),
+            joints,
+            torch.tensor([person.reprojection for person in people.values()]),
+            used,
+            torch.from_numpy(np.stack([person.adjusted.lengths for person in people.values()])),
+            torch.from_numpy(np.stack([person.adjusted.offsets for person in people.values()])),
+            torch.stack([_beside(rig[held_out][0], path, keypoints[held_out]) for path in joints]),
+        )
+    return references
+
+
+def reconstruct(scene, used, rig, keypoints):
+    """{name: _Person} from the `used` cameras.
+
+    rig: {name: (Camera, pose)}; keypoints: {name: (T, K, 12, 3)} as `find_keypoints` gives them. Raises ValueError.
+    """
+    views = Views.of(rig, used)
+    seen = people_in_views(views, np.stack([keypoints[name] for name in used]), focus_of(rig), len(PEOPLE[scene]))
+    # The man walks, the woman stays where she is: whose joints move more is the man.
+    seen = sorted(seen, key=lambda points: -_movement(_start(views, points)))
+    renderer = replace(views, cameras=tuple(map(rendered, views.cameras)))
     return {
-        held_out: reconstruct(scene, held_out, [c for c in CAMERAS if c != held_out], rig, keypoints)
-        for held_out in CAMERAS
+        name: _person(renderer if name == RENDERED else views, points)
+        for name, points in zip(PEOPLE[scene], seen, strict=True)
     }
+
+
+def _start(views, keypoints):
+    return triangulate(views, keypoints.reshape(len(keypoints), -1, 3))[0].reshape(-1, 12, 3)
+
+
+def _movement(joints):
+    """Median distance of joints (T, 12, 3) from each one's median place."""
+    return np.nanmedian(np.linalg.norm(joints - np.nanmedian(joints, 0), axis=-1))
+
+
+def _person(views, keypoints):
+    keypoints = repair_sides(views, keypoints)
+    adjusted = adjust(views, keypoints, filled(_start(views, keypoints)))
+    sure = ((adjusted.weights >= _COUNTED).sum(0) >= 2).astype(float)
+    window = np.ones(2 * _NEAR + 1)
+    near = np.stack([np.convolve(sure[:, joint], window, 'same') for joint in range(12)], 1) > 0
+    pixels = views.project(adjusted.joints) + adjusted.offsets[:, None, None]
+    distance = np.linalg.norm(pixels - keypoints[..., :2], axis=-1)
+    joints = np.where(near[..., None], adjusted.joints, np.nan)
+    return _Person(joints, np.median(distance[near & np.isfinite(distance)]), adjusted)
+
+
+def _seen_from(rig, camera, people):
+    """The people's joints (P, T, 12, 3) in a camera's optical frame.
+
+    The woman is moved sideways so that the calibrated camera shows her where her renderer's camera did.
+    """
+    model, _ = rig[camera]
+    joints = [Views.of(rig, [camera]).to_cameras(person.joints)[0] for person in people.values()]
+    for name, local in zip(people, joints, strict=True):
+        if name == RENDERED:
+            shift = (rendered(model).k[:2, 2] - model.k[:2, 2]) / model.k[[0, 1], [0, 1]]
+            local[..., :2] += shift * local[..., 2:]
+    return torch.from_numpy(np.stack(joints))
+
+
+def _beside(camera, joints, keypoints):
+    """Median (2,) px from joints (T, 12, 3) in a camera's image to the points of the nearest people (T, K, 12, 3)."""
+    apart = torch.from_numpy(keypoints[..., :2]) - camera.project(joints)[:, None]
+    distance = apart.norm(dim=-1).nanmedian(-1).values.nan_to_num(torch.inf)
+    nearest = apart[torch.arange(len(apart)), distance.argmin(1)]
+    return nearest.flatten(0, 1).nanmedian(0).values
 
 
 def held_out_error(scene, folder, references, finder=None):
@@ -50,12 +136,13 @@ def held_out_error(scene, folder, references, finder=None):
     the three views that can be held out and over frames; MPJPE after the mid-hips are aligned.
     """
     rig, keypoints = cameras(scene), _keypoints(scene, folder, finder)
+    from_two = {pair: reconstruct(scene, pair, rig, keypoints) for pair in combinations(CAMERAS, 2)}
     errors = {}
     for camera, reference in references.items():
-        pairs = [[c for c in reference.used_views if c != other] for other in reference.used_views]
-        others = torch.stack([reconstruct(scene, camera, pair, rig, keypoints).joints for pair in pairs])
+        others = [_seen_from(rig, camera, people) for pair, people in from_two.items() if camera not in pair]
+        others = torch.stack(others)
         errors[camera] = {
-            person: _differences(others[:, index], reference.joints[index].expand(len(pairs), -1, -1, -1))
+            person: _differences(others[:, index], reference.joints[index].expand(len(others), -1, -1, -1))
             for index, person in enumerate(reference.people)
         }
     return errors
@@ -77,38 +164,6 @@ def _differences(a, b):
 def _keypoints(scene, folder, finder=None):
     folder = Path(folder)
     return {camera: find_keypoints(scene, camera, folder, finder).double().numpy() for camera in CAMERAS}
-
-
-def reconstruct(scene, held_out, used, rig, keypoints):
-    """The Reference for one camera from the `used` ones.
-
-    rig: {name: (Camera, pose)}; keypoints: {name: (T, K, 12, 3)} as `find_keypoints` gives them. Raises ValueError.
-    """
-    views = Views.of(rig, used)
-    count = len(PEOPLE[scene])
-    seen = people_in_views(views, np.stack([keypoints[name] for name in used]), focus_of(rig), count)
-    results = [_person(views, points) for points in seen]
-    # The man walks, the woman stays where she is: whose ankles move more is the man.
-    order = np.argsort([-np.nanstd(joints[:, _ANKLES], axis=0).mean() for joints, _, _ in results])
-    joints, pixels, lengths = (np.stack([results[index][part] for index in order]) for part in range(3))
-    local = Views.of(rig, [held_out]).to_cameras(joints)[0]
-    return Reference(
-        scene, held_out, PEOPLE[scene], *map(torch.from_numpy, (local, pixels)), tuple(used), torch.from_numpy(lengths)
-    )
-
-
-def _person(views, keypoints):
-    """Joints (T, 12, 3) in the room, NaN where unknown, median reprojection error in px, lengths (10,)."""
-    keypoints = repair_sides(views, keypoints)
-    start = triangulate(views, keypoints.reshape(len(keypoints), -1, 3))[0].reshape(-1, 12, 3)
-    adjusted = adjust(views, keypoints, filled(start))
-    sure = ((adjusted.weights >= _COUNTED).sum(0) >= 2).astype(float)
-    window = np.ones(2 * _NEAR + 1)
-    near = np.stack([np.convolve(sure[:, joint], window, 'same') for joint in range(12)], 1) > 0
-    distance = np.linalg.norm(views.project(adjusted.joints) - keypoints[..., :2], axis=-1)
-    known = near & np.isfinite(distance)
-    joints = np.where(near[..., None], adjusted.joints, np.nan)
-    return joints, np.median(distance[known]), adjusted.lengths
 
 
 def filled(joints):
