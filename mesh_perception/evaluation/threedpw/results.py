@@ -13,6 +13,7 @@ from mesh_perception.evaluation.threedpw.errors import NAMES, SHARES, summarize
 from mesh_perception.evaluation.threedpw.protocols import Protocol
 from mesh_perception.evaluation.threedpw.scoring import Case, Scores
 from mesh_perception.evaluation.threedpw.subsets import SUBSETS
+from mesh_perception.visualization.marks import draw_skeletons
 from mesh_perception.visualization.overlay import Overlay
 
 _DISTANCES = (0, 3, 5, 8, np.inf)  # m
@@ -158,6 +159,8 @@ def _picture(case: Case, pipeline, overlay) -> Picture:
     look = case.look
     image, camera = look.frame.load(), look.frame.camera
     drawn = overlay.draw(image, camera, case.people, pipeline.meshes(case.people))
+    truth = image.copy()
+    draw_skeletons(truth, look.joints_2d[case.person, None].numpy(), np.ones((1, 24)), [int(look.persons[case.person])])
     x0, y0, x1, y1 = look.frame.boxes[case.person].tolist()
     margin = 0.3 * max(x1 - x0, y1 - y0)
     left, right = (int(np.clip(x, 0, camera.width)) for x in (x0 - margin, x1 + margin))
@@ -166,6 +169,6 @@ def _picture(case: Case, pipeline, overlay) -> Picture:
     area = np.s_[top:bottom, left:right] if inside else np.s_[:]
     return side_by_side(
         f'{look.frame.name}, person {int(look.persons[case.person])}: {case.error:.0f} mm',
-        [np.ascontiguousarray(picture[area]) for picture in (image, drawn)],
-        'one of the worst; the picture and the meshes found in it',
+        [np.ascontiguousarray(picture[area]) for picture in (truth, drawn)],
+        'one of the worst: the true joints, and the meshes that were found',
     )

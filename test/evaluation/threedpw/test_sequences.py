@@ -57,6 +57,14 @@ def test_other_pickles_and_spellings_of_the_same_are_read_too(tmp_path, content,
     assert torch.equal(sequence.valid, expected.valid) and torch.equal(sequence.betas, expected.betas)
 
 
+@pytest.mark.parametrize('spelling', ['m', b'm', np.str_('m'), np.bytes_(b'm')], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize('protocol', [0, 2, 4])
+def test_a_gender_is_read_however_it_is_spelt(tmp_path, content, spelling, protocol):
+    path = write_sequence(tmp_path, content)
+    path.write_bytes(pickle.dumps(content | {'genders': [spelling, 'f']}, protocol))
+    assert read_sequence(path, 'test').genders == ['m', 'f']
+
+
 def test_frames_whose_camera_is_no_number_are_not_valid(tmp_path, content):
     content['cam_poses'][1] = np.nan
     content['trans'][0][2] = np.inf
