@@ -95,11 +95,10 @@ def compare(prior, data, generator):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('paths', nargs='+')
-    parser.add_argument('--components', nargs='+', type=int, default=[1, 2, 4, 6, 8, 10, 12, 16])
+    parser.add_argument('--components', nargs='+', type=int, default=[1, 2, 4, 8, 16, 24])
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--output', type=Path, default=Path(__file__).parents[1] / 'mesh_perception' / 'data' / PRIOR)
     arguments = parser.parse_args()
-    generator = torch.Generator().manual_seed(arguments.seed)
     body = load_body('open')
     poses = {}
     for split in ('train', 'validation', 'test'):
@@ -114,7 +113,7 @@ def main():
     train, validation, test = ((chart(p, center)[:, free] / scale).double() for p in (both, *list(poses.values())[1:]))
     tried = {}
     for count in arguments.components:
-        mixture = fit(train, count, generator)
+        mixture = fit(train, count, torch.Generator().manual_seed(arguments.seed))
         tried[count] = log_likelihood(validation, mixture), mixture
         figures = [log_likelihood(train, mixture), tried[count][0], log_likelihood(test, mixture)]
         print(f'{count:3} components ({len(mixture[0])} kept), nats a pose of training, validation and test: {figures}')
@@ -134,7 +133,7 @@ def main():
         body=body,
     )
     print(f'{count} components')
-    places = compare(prior, both, generator)
+    places = compare(prior, both, torch.Generator().manual_seed(arguments.seed))
     means = shown_joints(body, prior.poses(prior.means))
     off = torch.cdist((means - means[:, :1]).flatten(1), places).amin(1) / 24**0.5
     print(f"mm from the components' means to the nearest pose of the data: {[round(1e3 * o) for o in off.tolist()]}")

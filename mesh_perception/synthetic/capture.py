@@ -105,8 +105,8 @@ def captured_rotations(paths, body: BodyModel, split: str | None = None) -> dict
     if forbidden:
         forbidden = torch.cat(forbidden).flatten(1)
         for name, rotations in wanted.items():
-            distances = torch.cdist(_places(body, rotations).flatten(1), forbidden) / 24**0.5
-            wanted[name] = rotations[distances.amin(1) > _LEAK] if len(forbidden) else rotations
+            same = torch.cdist(_places(body, rotations).flatten(1), forbidden) < _LEAK * 24**0.5
+            wanted[name] = rotations[~same.any(1)]
     wanted = {name: rotations for name, rotations in wanted.items() if len(rotations)}
     if not wanted:
         raise ValueError(f'{_shown(paths)}: no usable pose in the clips{f" of split {split}" if split else ""}')

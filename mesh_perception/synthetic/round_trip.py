@@ -2,8 +2,8 @@
 
 On CMU's clips and the open body (tools/measure_retargeting.py, 124 clips, 36 359 frames, float32) inverse kinematics
 gives the joints back within 0.003 mm and the rotations within 0.002 degrees. The bones that `retarget` follows lie
-within 0.001 degrees of the clip's. The trunk, which bends by the clip's rotations instead, is 3.3 degrees off on average
-(27 at most), the feet, whose slope differs from skeleton to skeleton, 4.8 (8 at most).
+within 0.001 degrees of the clip's. The trunk, which bends by the clip's rotations instead, is 3.3 degrees off on
+average (27 at most), the feet, whose slope differs from skeleton to skeleton, 4.8 (8 at most).
 """
 
 from dataclasses import dataclass

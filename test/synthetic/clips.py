@@ -1,7 +1,9 @@
 """A tiny skeleton with CMU's joints, and clips of it."""
 
+import numpy as np
 import torch
 
+from mesh_perception.geometry.rotations import matrix_to_axis_angle
 from mesh_perception.synthetic.motion import clip_of_bones
 
 _SIDE = (
@@ -44,3 +46,17 @@ def clip(rotations, root=None):
 
 def still(frames):
     return torch.eye(3).repeat(frames, len(NAMES), 1, 1)
+
+
+def write(path, clips):
+    """An .npz file of the bones form: {'07_01': (rotations (T, J, 3, 3) of the bones in NAMES, root (T, 3))}."""
+    arrays = {'fps': np.float32(30)}
+    for name, (rotations, root) in clips.items():
+        turns, places = (one[:, : len(NAMES)] for one in clip(rotations, root).world())
+        subject = name.split('_')[0]
+        arrays[f'subject/{subject}/joint_names'] = np.array(NAMES)
+        arrays[f'subject/{subject}/parents'] = np.array(PARENTS, np.int16)
+        arrays[f'clip/{name}/positions_m'] = (places + (turns @ VECTORS[..., None])[..., 0]).numpy()
+        arrays[f'clip/{name}/local_rotvec'] = matrix_to_axis_angle(rotations).numpy()
+    np.savez(path, **arrays)
+    return path
