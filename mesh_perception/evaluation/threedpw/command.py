@@ -83,7 +83,10 @@ def run(arguments):
         for look in looks(arguments.data, read_sequence(path, split), protocol, arguments.subset)
     ]
     if not found:
-        raise DatasetError(f'{arguments.data}: nobody counts in the {len(files)} sequences of {", ".join(splits)}')
+        raise DatasetError(
+            f'{arguments.data}: nobody in {", ".join(path.name for _, path in files[:3])} ... counts; expected people '
+            'with campose_valid and poses2d'
+        )
     pipeline = MeshPipeline(config)
     scores = score(pipeline, found, protocol, bodies, regressor, arguments.out, arguments.boxes)
     setting = Setting(protocol, splits, arguments.subset, arguments.boxes, config.name, body.id, len(files), smpl)
