@@ -61,7 +61,7 @@ def test_other_clips_are_split_by_a_hash_of_their_name():
 
 
 def test_people_on_the_ground_are_taken_and_those_who_climb_hang_or_lie_are_not():
-    standing, root = moving(20, ('lfemur',), 0.4)
+    standing, root = moving(20, ('lfemur', 'head'), 0.15)
     assert suitable(standing, root).all()
     assert not suitable(standing, root + torch.tensor((0, 0.6, 0))).any()
     hanging = turned('root', [[0.9, 0, 0]])
