@@ -71,15 +71,16 @@ def case(overlay, shot, person, people, vertices, match, title) -> Picture:
         found.track_ids = truth.track_ids[one]
         panels.append(overlay.draw(shot.picture, camera, found, vertices[match[one]], ['found']))
     else:
-        panels.append(overlay.draw(shot.picture, camera, people, vertices))
+        panels.append(overlay.draw(shot.picture, camera, people, vertices, ['found'] * len(people)))
     return side_by_side(title, [_around(panel, truth.joints_2d[person]) for panel in panels])
 
 
 def _around(picture, joints, reach=0.8):
-    """The part of a picture around somebody, as large as the person twice over."""
+    """The square part of a picture around what is in it of somebody."""
+    height, width = picture.shape[:2]
+    joints = joints.clamp_min(0).minimum(joints.new_tensor((width, height)))
     low, high = joints.amin(0), joints.amax(0)
     half = max(float((high - low).max()) * reach, 80)
-    height, width = picture.shape[:2]
     x, y = (float(value) for value in (low + high) / 2)
     half = min(half, height / 2, width / 2)
     x, y = min(max(x, half), width - half), min(max(y, half), height - half)
