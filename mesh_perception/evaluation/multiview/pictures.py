@@ -58,7 +58,7 @@ def worst_frames(result, pipeline):
             errors = figures.mpjpe_mm.nan_to_num(nan=-1)
             worst.append((float(errors.max()), int(errors.argmax()), pair))
     worst = sorted(worst, key=lambda one: -one[0])[:_WORST]
-    with Overlay(pipeline.body) as overlay:
+    with Overlay(pipeline.body, label=False) as overlay:
         return [_worst(result, pipeline, overlay, *one) for one in worst]
 
 
@@ -68,7 +68,7 @@ def _worst(result, pipeline, overlay, error, frame, pair):
     person = followed.people[pair.index[frame : frame + 1]]
     ours, theirs = (with_root(points) for points in (keypoints(pair.joints[frame]), pair.truth[frame]))
     window = _window(torch.cat([pair.camera.project(points) for points in (ours, theirs)]), image.shape)
-    body = overlay.draw(image, pair.camera, person, pipeline.meshes(person), names=[pair.person])
+    body = overlay.draw(image, pair.camera, person, pipeline.meshes(person))
     pictures = [_cut(body, window, 'body')]
     for label, points in (('its keypoints', ours), ('the reference', theirs)):
         drawn = _skeleton(image.copy(), pair.camera.project(points))
