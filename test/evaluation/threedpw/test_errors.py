@@ -146,6 +146,18 @@ def test_a_turned_body_has_that_angle_everywhere_and_none_after_procrustes():
     np.testing.assert_allclose(found, turn.T.expand(2, 3, 3), atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    'joint, below',
+    [('left_knee', 1), ('left_hip', 2), ('spine1', 4), ('right_shoulder', 2), ('left_wrist', 0), ('pelvis', 9)],
+)
+def test_a_bent_joint_counts_for_itself_and_the_hips_knees_shoulders_and_elbows_below_it(joint, below):
+    truth = random_posed(1)
+    bent = Posed(truth.joints, truth.vertices, truth.rotations.clone(), truth.translation)
+    bend = torch.from_numpy(Rotation.from_euler('x', 45, degrees=True).as_matrix())
+    bent.rotations[0, SMPL_JOINTS.index(joint)] @= bend
+    assert float(figures('challenge', bent, truth)['mpjae_deg']) == pytest.approx(45 * below / 9, abs=1e-5)
+
+
 def test_rotations_to_the_camera_are_products_down_the_tree():
     rotations = random_posed(1).rotations
     turns = global_rotations(rotations)
