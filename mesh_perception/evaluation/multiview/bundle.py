@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solveh_banded
-from scipy.sparse import coo_matrix, diags, tril
+from scipy.sparse import block_diag, coo_matrix, diags, tril
 
 from mesh_perception.evaluation.multiview.correspondence import BONES
 from mesh_perception.evaluation.multiview.triangulation import SEEN
 
 RODS = (*BONES, (0, 1), (6, 7))  # lengths that stay the same over time: limbs, and nearly so shoulders and hips
 _ROD_SIGMA = np.array([0.005] * len(BONES) + [0.015, 0.01])  # m
+_SIDES = ((0, 2), (1, 3), (4, 6), (5, 7))  # of RODS: left and right of a body are nearly as long
+_SIDE_SIGMA = 0.01  # m
 _PIXEL_SIGMA = 4.0  # px, of a point with score 1
 _PATH_SIGMA = 0.003  # m, of second differences at 60 Hz: 11 m/s^2
 _OFFSET_SIGMA = 8.0  # px, of a view's constant offset
@@ -52,8 +54,12 @@ def adjust(views, keypoints, joints):
     path = _second_differences(len(joints)) / _PATH_SIGMA
     fixed = path.T @ path + diags(np.full(free, _DAMPING))
     fixed.resize(total, total)
+    sides = np.zeros((len(_SIDES), len(rods)))
+    for row, (left, right) in enumerate(_SIDES):
+        sides[row, [left, right]] = 1, -1
     prior = float(len(joints))  # once a frame: the networks' errors are not independent, and would sum up against it
-    fixed += diags(np.repeat((0.0, prior), (total - offsets.size, offsets.size)))
+    sides *= prior**0.5 / _SIDE_SIGMA
+    fixed += block_diag((diags(np.zeros(free)), sides.T @ sides, diags(np.full(offsets.size, prior))))
     for round_ in range(_ROUNDS):
         cauchy = max(_CAUCHY, _COARSE * _FINER**round_)
         residuals, jacobian, weights = _reprojection(views, rays, scores, joints, offsets, cauchy, total)
@@ -62,6 +68,7 @@ def adjust(views, keypoints, joints):
         normal = weighted @ jacobian + rod_jacobian.T @ rod_jacobian + fixed
         gradient = weighted @ residuals + rod_jacobian.T @ rod_residuals
         gradient[:free] += path.T @ (path @ joints.ravel())
+        gradient[free : total - offsets.size] += sides.T @ (sides @ rods)
         gradient[total - offsets.size :] += prior * offsets.ravel()
         step = -_solve(normal.tocsr(), gradient, free)
         change = step[:free].reshape(joints.shape)

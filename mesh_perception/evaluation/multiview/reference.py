@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import maximum_filter1d
 
 from mesh_perception.evaluation.alignment import similarity_align
 from mesh_perception.evaluation.multiview.bundle import Adjusted, adjust
@@ -98,9 +99,8 @@ def _movement(joints):
 def _person(views, keypoints):
     keypoints = repair_sides(views, keypoints)
     adjusted = adjust(views, keypoints, filled(_start(views, keypoints)))
-    sure = ((adjusted.weights >= _COUNTED).sum(0) >= 2).astype(float)
-    window = np.ones(2 * _NEAR + 1)
-    near = np.stack([np.convolve(sure[:, joint], window, 'same') for joint in range(12)], 1) > 0
+    sure = (adjusted.weights >= _COUNTED).sum(0) >= 2
+    near = maximum_filter1d(sure, 2 * _NEAR + 1, axis=0)
     pixels = views.project(adjusted.joints) + adjusted.offsets[:, None, None]
     distance = np.linalg.norm(pixels - keypoints[..., :2], axis=-1)
     joints = np.where(near[..., None], adjusted.joints, np.nan)
