@@ -3,7 +3,7 @@
 A mixture of Gaussians of reduced rank in one chart: each joint's rotation vector from its mean rotation, the pelvis'
 without its heading, divided by its standard deviation; coordinates that hardly vary (toes sideways) stay at zero. It is
 fitted by tools/fit_pose_prior.py to poses of CMU's motion capture (see NOTICE): means and covariances of hundreds of
-poses each, none of the poses themselves.
+poses each, none of the poses themselves. Of 1, 2, 4, 8, 12 and 16 components 12 make the clips left out likeliest.
 
 A Gaussian has tails where no person is. So a sample is drawn again when a coordinate leaves what one in a thousand of
 the data's poses leaves, when the density is below nearly all of them, when limbs come closer to each other or to the
