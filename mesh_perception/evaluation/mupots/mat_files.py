@@ -14,7 +14,8 @@ from mesh_perception.evaluation.mupots.mat_hdf5 import read_hdf5
 
 LARGEST_FILE = 1 << 29  # bytes, unpacked, too; MuPoTS-3D's largest has a tenth of that
 _HEADER = 128
-_COMPRESSED = 15
+_MATRIX, _COMPRESSED = 14, 15  # kinds of elements
+_DEEPEST = 8  # cells in cells; scipy goes on until the stack is full, and ends the process
 _HDF5 = b'\x89HDF\r\n\x1a\n'
 
 
@@ -43,7 +44,8 @@ def read_grid(path, name: str) -> list[list]:
             "pip install h5py, or 'mesh_perception[evaluation]'"
         ) from None
     except Exception as error:  # a damaged file raises nearly anything
-        raise MatError(f'{path}: {" ".join(str(error).split())[:160] or type(error).__name__}; {expected}') from None
+        said = ''.join(letter if letter.isprintable() else ' ' for letter in str(error))[:160]
+        raise MatError(f'{path}: {said or type(error).__name__}; {expected}') from None
     if grid is None:
         raise MatError(f'{path}: no {name} in it; {expected}')
     if grid.ndim != 2:
@@ -93,6 +95,23 @@ def _unpacked(data):
         total += len(part)
         if total > LARGEST_FILE:
             raise ValueError(f'more than {LARGEST_FILE} bytes when unpacked')
+        _check_depth(part, order)
         parts.append(part)
         place += 8 + size
     return b''.join(parts)
+
+
+def _check_depth(data, order):
+    waiting = [(0, len(data), 0)]
+    while waiting:
+        place, end, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise ValueError(f'more than {_DEEPEST} arrays inside each other')
+        while place + 8 <= end:
+            kind, size = (int.from_bytes(data[place + i : place + i + 4], order) for i in (0, 4))
+            if kind >> 16:  # up to four bytes within the tag itself
+                place += 8
+                continue
+            if kind == _MATRIX:
+                waiting.append((place + 8, min(place + 8 + size, end), depth + 1))
+            place += 8 + size + -size % 8

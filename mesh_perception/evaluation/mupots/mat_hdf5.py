@@ -17,7 +17,7 @@ def read_hdf5(data: bytes, name: str):
     import h5py
 
     with h5py.File(io.BytesIO(data), 'r') as file:
-        if name not in file:
+        if file.get(name, getlink=True) is None:
             return None
         value = _own(file, name)
         if isinstance(value, h5py.Group):  # a struct array: each field is a grid of references

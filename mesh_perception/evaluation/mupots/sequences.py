@@ -16,7 +16,8 @@ from mesh_perception.evaluation.mupots.joints import JOINTS
 from mesh_perception.evaluation.mupots.mat_files import read_grid
 
 SEQUENCES = tuple(range(1, 21))
-_FIELDS = ('annot2', 'annot3', 'univ_annot3', 'isValidFrame')
+_SHAPES = {'annot2': (2, len(JOINTS)), 'annot3': (3, len(JOINTS)), 'univ_annot3': (3, len(JOINTS))}
+_FIELDS = (*_SHAPES, 'isValidFrame')
 
 
 class DatasetError(ValueError):
@@ -53,33 +54,31 @@ def read_sequence(data, number: int) -> list[TrueFrame]:
     folder = sequence_folder(data, number)
     annotations = read_grid(folder / 'annot.mat', 'annotations')
     labels = read_grid(folder / 'occlusion.mat', 'occlusion_labels')
-    sizes = [f'{len(grid)} x {len(grid[0]) if grid else 0}' for grid in (labels, annotations)]
-    if sizes[0] != sizes[1]:
-        raise DatasetError(
-            f'{folder / "occlusion.mat"}: occlusion_labels {sizes[0]}, expected {sizes[1]} as annotations'
-        )
     frames = []
-    for index, (row, hidden) in enumerate(zip(annotations, labels, strict=True)):
+    for index, row in enumerate(annotations):
         people = []
         for person, cell in enumerate(row):
-            place = f'{folder / "annot.mat"}: annotations{{{index + 1},{person + 1}}}'
+            at = f'{{{index + 1},{person + 1}}}'
+            place, label = (
+                f'{folder / "annot.mat"}: annotations{at}',
+                f'{folder / "occlusion.mat"}: occlusion_labels{at}',
+            )
             if not isinstance(cell, dict) or not set(_FIELDS) <= set(cell):
                 raise DatasetError(f'{place}: expected a struct with {", ".join(_FIELDS)}')
             if not _array(cell['isValidFrame'], (1,), f'{place}.isValidFrame').any():
                 continue
             points = [_array(cell[name], shape, f'{place}.{name}') for name, shape in _SHAPES.items()]
-            label = f'{folder / "occlusion.mat"}: occlusion_labels{{{index + 1},{person + 1}}}'
-            people.append((person, *(each.T for each in points), _array(hidden[person], (len(JOINTS),), label) != 0))
+            if index >= len(labels) or person >= len(labels[index]):
+                raise DatasetError(f'{label}: missing, expected {len(JOINTS)} numbers for each valid person')
+            hidden = _array(labels[index][person], (len(JOINTS),), label) != 0
+            people.append((person, *(each.T for each in points), hidden))
         if people:
-            persons, joints_2d, joints, universal, seen = zip(*people, strict=True)
-            arrays = [torch.from_numpy(np.stack(part)) for part in (joints_2d, joints, universal, seen)]
-            frames.append(TrueFrame(index, list(persons), arrays[0], arrays[1] / 1000, arrays[2] / 1000, arrays[3]))
+            persons, *parts = zip(*people, strict=True)
+            joints_2d, joints, universal, hidden = (torch.from_numpy(np.stack(part)) for part in parts)
+            frames.append(TrueFrame(index, list(persons), joints_2d, joints / 1000, universal / 1000, hidden))
     if not frames:
         raise DatasetError(f'{folder / "annot.mat"}: nobody valid in {len(annotations)} frames; expected people')
     return frames
-
-
-_SHAPES = {'annot2': (2, len(JOINTS)), 'annot3': (3, len(JOINTS)), 'univ_annot3': (3, len(JOINTS))}
 
 
 def _array(value, shape, place):
@@ -88,4 +87,6 @@ def _array(value, shape, place):
     fits = array.shape == shape or (len(shape) == 1 and array.size == shape[0])
     if array.dtype.kind not in 'biuf' or not fits:
         raise DatasetError(f'{place}: {array.dtype} {array.shape}, expected numbers {shape}')
+    if not np.isfinite(array).all():
+        raise DatasetError(f'{place}: not finite, expected numbers')
     return array.astype(np.float64).reshape(shape)
