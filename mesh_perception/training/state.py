@@ -34,8 +34,9 @@ def write_state(folder: Path, step: int, values: dict, tensors: dict[str, Tensor
         for old in sorted(folder.glob(_NAMES))[:-KEPT]:
             old.unlink()
     except OSError as error:
+        reason = error.strerror or str(error).removeprefix(f'{path}: ')
         raise TrainingError(
-            f'{path}: cannot be written ({error.strerror or error}); {_standing(folder)}. Make room and start again'
+            f'{path}: cannot be written ({reason}); {_standing(folder)}. Make room, and the same command goes on'
         ) from None
     return path
 

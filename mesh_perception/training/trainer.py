@@ -1,4 +1,4 @@
-"""The trainer: `train_epoch` is the loop, `train_step` what happens with one batch; a Task (task.py) is what is trained."""
+"""The trainer: `train_epoch` is the loop, `train_step` what happens with one batch. What is trained is a Task."""
 
 import math
 from contextlib import closing, contextmanager

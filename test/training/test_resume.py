@@ -60,7 +60,7 @@ def test_stopped_after_any_step_it_ends_bit_for_bit_the_same(whole, tmp_path, st
 
         def interrupted(batch, number):
             if number == step - 1:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM if step == 6 else signal.SIGINT)
             return losses(batch, number)
 
         task.losses = interrupted
@@ -137,5 +137,5 @@ def test_other_networks_are_refused(tmp_path):
     def wider(task):
         task.modules['twist_shape'].hidden2 = torch.nn.Linear(32, 33)
 
-    with pytest.raises(TrainingError, match='holds other networks than these .*size mismatch.*; choose another --out'):
+    with pytest.raises(TrainingError, match=r'holds other networks than these .*size mismatch.*; choose another --out'):
         run(tmp_path, prepare=wider)

@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
     name = 'step-000000010.safetensors'
     assert str(error.value) == (
         f'{tmp_path / name}: cannot be written (No space left on device); the last checkpoint is {path.name}. '
-        'Make room and start again'
+        'Make room, and the same command goes on'
     )
     assert list(tmp_path.iterdir()) == [path] and newest_state(tmp_path, print)
 
