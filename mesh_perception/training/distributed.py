@@ -31,9 +31,9 @@ class Process:
     def gather(self, number: int) -> list[int]:
         """Every process' number."""
         if self.world == 1:
-            return [number]
+            return [int(number)]
         numbers = [torch.zeros(1, dtype=torch.int64) for _ in range(self.world)]
-        distributed.all_gather(numbers, torch.tensor([number]), group=self.group)
+        distributed.all_gather(numbers, torch.tensor([int(number)]), group=self.group)
         return [int(n) for n in numbers]
 
 
