@@ -1,12 +1,12 @@
 """The paper's recipe (Sec. 3.4): f^P, f^TS, f^Ref and the discriminators D_theta and D_beta, trained together.
 
-Where gradients flow. Each loss of Eq. 6 trains the network that it is a loss of, and all of them the features F_img
-that the networks share. What f^Ref refines is detached: Theta_init comes out of inverse kinematics, which is
-differentiable, but a bone's direction changes with the inverse of its length, and f^P starts with all joints in one
-spot. The fake samples of the discriminators are detached on their side, the discriminators' weights on the other.
+Where gradients flow. Each loss of Eq. 6 trains the network that the paper names as its argument, and all of them the
+features F_img that the networks share. So Theta_init is detached before f^Ref refines it: inverse kinematics is
+differentiable, and through it L_Ref would pull at f^P's joints twice as hard as L_P does at first (measured). The fake
+samples of the discriminators are detached on their side, the discriminators' weights on the other.
 
 The first steps. A place comes from the ratio of 3D and 2D sizes, both next to nothing at first: the gradient of its
-loss is twenty times that of all others together, and undoes what they do. So that loss waits, and the place, which
+loss is ten to thirty times that of the rest of Eq. 7, and undoes what they do. So that loss waits, and the place, which
 inverse kinematics needs, begins with weak perspective; both as in MeTRAbs' training, with its numbers of steps.
 
 Crops are of many pictures, each with a camera of its own. f^P works in the crop's frame; inverse kinematics and f^Ref
