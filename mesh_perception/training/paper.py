@@ -14,6 +14,7 @@ in the camera's, as at run time. Images are in crop coordinates, [-1, 1], also t
 """
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 
@@ -75,10 +76,10 @@ class Settings:
 
 
 def make_task(config, data, device) -> 'PaperTask':
-    """See training.task. data: a folder of CMU's clips, whose training ones poses are taken of; None: the prior that
-    comes along. Raises ValueError in one line."""
+    """See training.task. data: a folder of motion capture, .npz files or CMU's .asf and .amc, of whose training clips
+    poses are taken; None: the prior that comes along. Raises ValueError in one line."""
     body = load_body(config.settings.body)
-    poses = captured_poses([data], body, 'train') if data else prior_poses()
+    poses = captured_poses(sorted(Path(data).glob('*.npz')) or [data], body, 'train') if data else prior_poses()
     return PaperTask(config, body, poses, device)
 
 
@@ -149,13 +150,13 @@ class PaperTask:
 
     def discriminator_losses(self, batch, outputs):
         """Eq. 14: as many real samples as there are estimates."""
-        count = len(batch)
         generator = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
-        reals = self.poses.sample(count, generator), sample_betas(count, self.cpu_body, generator)
-        with torch.autocast(self.device.type, enabled=False):
+        with torch.autocast('cpu', enabled=False), torch.autocast(self.device.type, enabled=False):
+            reals = self.poses.sample(len(batch), generator), sample_betas(len(batch), self.cpu_body, generator)
+            judges = zip(self.discriminators, reals, strict=True)
             return {
-                name: discriminator_loss(module(outputs[name]), module(real.to(self.device)))
-                for (name, module), real in zip(self._judges().items(), reals, strict=True)
+                name: discriminator_loss(self.modules[name](outputs[name]), self.modules[name](real.to(self.device)))
+                for name, real in judges
             }
 
     @torch.no_grad()
@@ -189,9 +190,6 @@ class PaperTask:
             ),
             'refiner': Description('refiner', numbers | {'feature_size': channels} | refiner, body=self.body.id),
         }
-
-    def _judges(self):
-        return {name: self.modules[name] for name in self.discriminators}
 
 
 def _judged(module, fake):

@@ -1,14 +1,20 @@
 """The paper's task: losses of perfect estimates, which network learns from which, and what is handed over."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+sys.path.insert(0, str(Path(__file__).parent.parent / 'synthetic'))
+
+import clips
+
 from mesh_perception.body import load_body, regress_joints, rest_joints, skin
 from mesh_perception.checkpoints import save_checkpoint
 from mesh_perception.configuration import load_config
-from mesh_perception.geometry.rotations import matrix_to_6d
+from mesh_perception.geometry.rotations import axis_angle_to_matrix, matrix_to_6d
 from mesh_perception.inverse_kinematics.twist_shape import TwistShape
 from mesh_perception.joints import SMPL_LEAVES
 from mesh_perception.parts import make_refiner, make_skeleton, make_twist_shape
@@ -191,6 +197,37 @@ def test_the_same_seed_gives_the_same_losses(task, batch):
     for module in task.modules.values():
         module.train()
     assert all(torch.equal(a, b) for a, b in zip(once(), once(), strict=True))
+
+
+def test_in_bfloat16_only_layers_are_computed_coarsely(task, batch):
+    def once(enabled):
+        torch.manual_seed(7)
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            terms, outputs = task.losses(batch, 10_000)
+            return terms | task.discriminator_losses(batch, outputs), outputs
+
+    for module in task.modules.values():
+        module.eval()  # without what batch norm makes of six tiny crops
+    (terms, outputs), (exact, _) = once(True), once(False)
+    assert all(value.dtype == torch.float32 for value in [*terms.values(), *outputs.values()])
+    rotations = outputs['pose_discriminator']
+    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3).expand_as(rotations), atol=1e-5, rtol=0)
+    for name in exact:
+        if name != 'absolute':  # what is next to nothing over what is next to nothing
+            torch.testing.assert_close(terms[name], exact[name], atol=0.02, rtol=0.05)
+
+
+def test_poses_are_of_the_training_clips_in_a_folder(tmp_path):
+    frames = 30
+    vectors = torch.zeros(frames, 3)
+    vectors[:, 0] = torch.linspace(0, -1, frames)
+    rotations = clips.still(frames)
+    rotations[:, clips.NAMES.index('lhumerus')] = axis_angle_to_matrix(vectors)
+    clips.write(tmp_path / 'clips.npz', {'07_02': (rotations, torch.tensor((0, 0.9, 0)).expand(frames, 3))})
+    assert make_task(config_of(), tmp_path, 'cpu').data == ['synthetic scenes', 'poses: captured-train']
+    (tmp_path / 'clips.npz').unlink()
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        make_task(config_of(), tmp_path, 'cpu')
 
 
 def test_it_learns_a_batch_by_heart(task, batch):
