@@ -95,7 +95,7 @@ def compare(prior, data, generator):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('paths', nargs='+')
-    parser.add_argument('--components', nargs='+', type=int, default=[1, 2, 4, 8, 16, 24])
+    parser.add_argument('--components', nargs='+', type=int, default=[1, 2, 4, 8, 12, 16])
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--output', type=Path, default=Path(__file__).parents[1] / 'mesh_perception' / 'data' / PRIOR)
     arguments = parser.parse_args()

@@ -163,7 +163,7 @@ def resolve_text(value) -> str:
 
 
 def elements(value) -> np.ndarray:
-    """As `resolve`, but an array of Python objects comes as one, with what the file has in their places, records too."""
+    """As `resolve`, but an array of objects comes as one, with what the file has in their places, records too."""
     state = value.state if isinstance(value, _Array) else None
     if not (isinstance(state, tuple) and len(state) == 5 and isinstance(state[4], list)):
         return resolve(value)

@@ -5,9 +5,11 @@ a few centimetres whatever their shapes; exact distances then close the gap, no 
 that nothing passes through anything. All in float64 numpy.
 """
 
+import math
 from functools import cached_property, lru_cache
 
 import numpy as np
+import torch
 from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree
 
@@ -15,9 +17,7 @@ from mesh_perception.body.model import BodyModel
 
 TOUCHING = 0.02  # m: surfaces nearer than this touch
 CONTACT = 0.002  # m that a slide into contact leaves
-_CELL = 0.015  # m: bodies' vertices are nearer to each other than this, nearly everywhere
 _REACH = 0.08  # m: distances beyond it are not told apart
-_EDGE = 0.02  # m that a surface may be nearer than its nearest vertex
 _STEPS, _ROUNDS = 4, 6
 _BACK = 0.01  # m
 
@@ -39,20 +39,25 @@ class Surface:
         self.vertices = shape.vertices + shift
         self.low, self.high = shape.low + shift, shape.high + shift
 
+    @property
+    def spread(self) -> float:
+        """How far the surface's points are from a vertex at most, m, nearly everywhere."""
+        return self._shape.spread
+
     def close(self, points: np.ndarray) -> np.ndarray:
         """Those of the points (P, 3) that are near this body's box."""
         return points[((points > self.low - _REACH) & (points < self.high + _REACH)).all(1)]
 
     def nearest(self, points: np.ndarray) -> tuple[float, np.ndarray]:
-        """The smallest distance of any of the points (P, 3), negative if that one is inside, inf if all are farther
-        than some 8 cm; and each one's distance from a vertex (P,), inf beyond."""
+        """The smallest distance of any of the points (P, 3), negative inside, inf if all are farther than some 8 cm,
+        from the faces around the nearest vertices; and each point's distance from a vertex (P,), inf beyond."""
         return self._shape.nearest(points - self._shift)
 
 
 class _Shape:
     def __init__(self, body, vertices):
         self.vertices, self.low, self.high = vertices, vertices.min(0), vertices.max(0)
-        self.faces_around = _faces_around(body)
+        self.spread, self.faces_around = _spread(body), _faces_around(body)
 
     @cached_property
     def tree(self):
@@ -60,21 +65,21 @@ class _Shape:
 
     def nearest(self, points):
         distances, vertices = self.tree.query(points, distance_upper_bound=_REACH)
-        close = distances < min(distances.min(initial=np.inf) + _EDGE, _REACH)
+        close = distances < min(distances.min(initial=np.inf) + self.spread, _REACH)
         if not close.any():
             return np.inf, distances
         points, vertices = points[close], vertices[close]
         corners = self.vertices[self.faces_around[vertices]]  # (P, D, 3, 3)
         offsets = offsets_from_triangles(points[:, None], corners)
-        squares = (offsets**2).sum(-1)
-        point, face = np.unravel_index(squares.argmin(), squares.shape)
-        a, b, c = corners[point].transpose(1, 0, 2)
-        outwards = np.cross(b - a, c - a).sum(0) @ offsets[point, face]
-        return float(np.copysign(np.sqrt(squares[point, face]), outwards)), distances
+        best = (offsets**2).sum(-1).argmin(1)[:, None, None]
+        offsets = np.take_along_axis(offsets, best, 1)[:, 0]
+        outwards = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0]).sum(1)
+        signs = np.where((offsets * outwards).sum(-1) < 0, -1, 1)
+        return float((signs * np.linalg.norm(offsets, axis=-1)).min()), distances
 
 
 def gap(one: Surface, other: Surface) -> float:
-    """The distance between two surfaces, m; not positive if they cross, inf beyond some 8 cm."""
+    """The distance between two surfaces, m; negative if they cross, inf beyond some 8 cm."""
     if (one.low > other.high + _REACH).any() or (other.low > one.high + _REACH).any():
         return np.inf
     pairs = ((one, one.close(other.vertices)), (other, other.close(one.vertices)))
@@ -85,10 +90,11 @@ def free_way(fixed: list, moving: Surface, direction: np.ndarray) -> float:
     """How far `moving` goes along a horizontal unit vector (3,), coming from far away, before it meets one of `fixed`;
     on the safe side by a few centimetres at most. Negative if it is past that place already, inf if it meets nobody.
     """
-    across = np.array((direction[2], 0, -direction[0])) / _CELL
+    cell = moving.spread
+    across = np.array((direction[2], 0, -direction[0])) / cell
     still = fixed[0].vertices if len(fixed) == 1 else np.concatenate([surface.vertices for surface in fixed])
     columns, rows, depths = zip(
-        *((points @ across, points[:, 1] / _CELL, points @ direction) for points in (still, moving.vertices)),
+        *((points @ across, points[:, 1] / cell, points @ direction) for points in (still, moving.vertices)),
         strict=True,
     )
     left, right = (max(c.min() for c in columns) - 3, min(c.max() for c in columns) + 3)
@@ -104,7 +110,7 @@ def free_way(fixed: list, moving: Surface, direction: np.ndarray) -> float:
         np.minimum.at(nearest, np.maximum(cells, 0), depth[inside])
         maps.append(nearest.reshape(height, width))
     # A vertex stands for the surface a cell around it, on both bodies.
-    return float((minimum_filter(maps[0], 5, mode='nearest') + maps[1]).min()) - _CELL
+    return float((minimum_filter(maps[0], 5, mode='nearest') + maps[1]).min()) - cell
 
 
 def approach(fixed: list, moving: Surface, direction: np.ndarray) -> float:
@@ -132,9 +138,9 @@ def _steps(fixed, moving, direction):
         if count == 0:
             near = [distances < _REACH for _, distances in found]
             sides = [(s, points[n], f) for (s, points, f), n in zip(sides, near, strict=True) if n.any()]
-        step = min([distance for distance, _ in found] + [_REACH - way]) - CONTACT
-        way += step
-        if abs(step) < CONTACT:
+        left = min([distance for distance, _ in found] + [_REACH]) - CONTACT
+        way += min(left, _REACH - CONTACT - way)
+        if abs(left) < CONTACT:
             return way, True
     return way, False
 
@@ -151,6 +157,13 @@ def offsets_from_triangles(points: np.ndarray, corners: np.ndarray) -> np.ndarra
     above = (np.cross(edges, relative) * normal[..., None, :]).sum(-1).min(-1) >= 0
     height = (relative[..., 0, :] * normal).sum(-1) / np.maximum((normal**2).sum(-1), 1e-30)
     return np.where(above[..., None], height[..., None] * normal, offsets)
+
+
+@lru_cache(maxsize=4)
+def _spread(body: BodyModel) -> float:
+    """The radius of the circle around an equilateral triangle as long as all but 1 % of the edges, at rest."""
+    corners = body.v_template[body.faces]
+    return float(torch.quantile((corners - corners.roll(1, 1)).norm(dim=-1), 0.99)) / math.sqrt(3)
 
 
 @lru_cache(maxsize=4)

@@ -53,8 +53,11 @@ def test_a_shadow_lies_below_whom_it_belongs_to(view):
     shaded = shade_ground(picture, ground, rays, origin, [person], [], low, np.random.default_rng(0))
     column, row = pixels_of(np.array([[1.6, 0, 0]]), to_camera)[0].round().astype(int)
     assert (shaded[row, column] < 185).all()
-    not_there = shade_ground(picture, ~ground, rays, origin, [person], [], low, np.random.default_rng(0))
-    assert (not_there == 200).all()
+    wall = ground.copy()
+    wall[:, column - 8 : column + 8] = False  # something stands there
+    shaded = shade_ground(picture, wall, rays, origin, [person], [], low, np.random.default_rng(0))
+    assert (shaded[~wall] == 200).all()
+    assert (shaded[wall] < 185).any()
 
 
 def test_backgrounds_are_varied_and_repeatable(view):

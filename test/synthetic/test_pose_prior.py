@@ -14,6 +14,7 @@ from mesh_perception.synthetic.motion import SOURCE
 from mesh_perception.synthetic.pose_prior import (
     PAIRS,
     PRIOR,
+    hands_inside,
     levelled,
     line_distances,
     log_components,
@@ -76,7 +77,7 @@ def test_samples_are_proper_rotations_with_any_heading(samples):
 def test_samples_stay_within_what_people_do(prior, samples):
     joints = shown_joints(prior.body, samples)
     assert (imbalance(joints) < LARGEST_IMBALANCE).all()
-    assert (line_distances(joints) > prior.clearances).all()
+    assert (line_distances(joints) > prior.clearances).all() and not hands_inside(prior.body, samples, joints).any()
     degrees = torch.rad2deg(matrix_to_axis_angle(samples))
     knees, elbows = degrees[:, 4:6, 0], degrees[:, 18:20, 1] * torch.tensor((-1.0, 1))
     assert knees.min() > -15 and 100 < knees.max() < 150  # knees bend back, and no further than they can
@@ -124,3 +125,17 @@ def test_the_file_is_small_says_where_it_is_from_and_holds_few_numbers():
     with np.load(path, allow_pickle=False) as arrays:
         assert SOURCE in str(arrays['about'])
         assert len(arrays['means']) <= 32
+
+
+def test_a_hand_inside_the_body_is_seen(prior):
+    """An upper arm that hangs, and a forearm that is turned from the front into the belly."""
+    poses = torch.eye(3).repeat(2, 24, 1, 1)
+    poses[:, SMPL_JOINTS.index('left_shoulder')] = axis_angle_to_matrix(torch.tensor((0, 0, -1.45)))
+    elbow = SMPL_JOINTS.index('left_elbow')
+    # The bone hangs along -y, and the elbow's own x with it: its y turns the forearm sideways, its z to the front.
+    world = axis_angle_to_matrix(torch.tensor([[-1.5, 0, 0], [0, 0, -1.5]]))
+    shoulder = poses[0, SMPL_JOINTS.index('left_shoulder')]
+    poses[:, elbow] = shoulder.T @ world @ shoulder
+    joints = shown_joints(prior.body, poses)
+    assert joints[0, 20, 2] > joints[0, 18, 2] + 0.1  # the first forearm points forwards
+    assert hands_inside(prior.body, poses, joints).tolist() == [False, True]

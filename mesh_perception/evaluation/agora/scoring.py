@@ -93,7 +93,7 @@ def figures(scores: list[ImageScore], kids_only=False) -> Figures:
     )
     errors = []
     for name in ('vertex_errors', 'joint_errors'):
-        values = [getattr(score, name)[who & ~score.missed] for score, who in zip(scores, chosen, strict=True)]
+        values = [getattr(score, name)[who] for score, who in zip(scores, chosen, strict=True)]  # NaN: missed
         values = torch.cat([v.mean(-1) if v.dim() > 1 else v for v in values]) if values else torch.zeros(0)
         errors.append(_tenths(mean(values)))
     normalized = [_tenths(normalized_error_mm(error, f1)) for error in errors]

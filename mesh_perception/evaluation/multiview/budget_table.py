@@ -53,6 +53,6 @@ def _words(scene, lines, apart):
         f'Right bone lengths would leave {error[bones]:.0f} mm, and a depth error of {depth[bones]:.2f} m instead of '
         f'{depth[FINAL]:.2f} m; exact relative 3D one of {depth[exact_3d]:.2f} m, exact 2D one of '
         f'{depth[exact_2d]:.2f} m. Nothing aligned, points are off by {absolute:.0f} mm, {of_place:.0f} mm of which '
-        f'come from the place of the root. Its keypoints lie {apart:.0f} mm from its plain joints in the mean; by these '
-        f'it would be off by {error[f"{FINAL}: its plain joints"]:.0f} mm.'
+        f'come from the place of the root. Its keypoints lie {apart:.0f} mm from its plain joints in the mean; by '
+        f'these it would be off by {error[f"{FINAL}: its plain joints"]:.0f} mm.'
     )

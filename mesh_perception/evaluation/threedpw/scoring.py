@@ -46,7 +46,6 @@ class Case:
     look: Look
     person: int  # place among the look's
     people: People
-    row: int
 
     def __lt__(self, other):
         return self.error < other.error
@@ -119,7 +118,7 @@ def score(pipeline, all_looks: list[Look], protocol: Protocol, bodies, regressor
             predicted = protocol.take(_predicted(body, people[rows[found]], protocol), regressor)
             errors, distances = person_errors(predicted, truth), joint_errors(predicted, truth)
         scores.joint_errors += distances
-        _add(scores, look, people, rows, found.tolist(), errors)
+        _add(scores, look, people, found.tolist(), errors)
     return scores
 
 
@@ -137,7 +136,7 @@ def _true(look: Look, found: Tensor, true_people: list[Track]) -> Posed:
     return Posed(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Posed)))
 
 
-def _add(scores, look, people, rows, found, errors):
+def _add(scores, look, people, found, errors):
     """Adds a frame's counted people to the scores; `errors` are of the `found` ones."""
     for place in look.counted.nonzero()[:, 0].tolist():
         person = int(look.persons[place])
@@ -154,7 +153,7 @@ def _add(scores, look, people, rows, found, errors):
         if place in found:
             number = found.index(place)
             entry |= {name: round(float(values[number]), 3) for name, values in errors.items()}
-            case = Case(entry['mpjpe_mm'], look, place, people, int(rows[place]))
+            case = Case(entry['mpjpe_mm'], look, place, people)
             if len(scores.worst) < WORST:
                 heappush(scores.worst, case)
             else:

@@ -108,7 +108,8 @@ def test_vertices_are_compared_where_they_are_chosen_about_the_same_root():
 
 
 def test_kids_have_their_own_figures_with_everybodys_false_positives():
-    score = score_image(truth_of(0, 2, 4, kid=[False, True, True]), found_at(0, 2, 8, bent=0.24))
+    truth = truth_of(0, 2, 4, 6, kid=[False, True, True, True], counted=[True, True, True, False])
+    score = score_image(truth, found_at(0, 2, 9, bent=0.24))
     kids = figures([score], kids_only=True)
     assert (kids.people, kids.matched, kids.missed, kids.false_positives) == (2, 1, 1, 1)
     assert (kids.f1, kids.mpjpe, kids.nmje) == (0.5, 10, 20)

@@ -14,12 +14,17 @@ import torch
 from mesh_perception import cli
 from mesh_perception.configuration import RefinementConfig, TwistShapeConfig, load_config
 from mesh_perception.evaluation.multiview import command, footage, reference
-from mesh_perception.evaluation.multiview.scene import untrained
+from mesh_perception.evaluation.multiview.figures import means
+from mesh_perception.evaluation.multiview.followed import WatchedPipeline
+from mesh_perception.evaluation.multiview.scene import measure, untrained
+from mesh_perception.evaluation.multiview.story import tell
+from mesh_perception.evaluation.report import Table
 from mesh_perception.media import VideoFile, read_frames
 from mesh_perception.pipeline import MeshPipeline
 from mesh_perception.weights.store import path_of
 
 FRAMES = 12
+HEAVY = 'blazepose_heavy'
 KEYS = {'mpjpe_mm', 'pa_mpjpe_mm', 'depth_error_m', 'jitter_mm', 'found'}
 
 
@@ -42,12 +47,17 @@ def short_footage(tmp_path_factory):
 
 
 @pytest.fixture
-def run(short_footage, tmp_path, capsys, monkeypatch):
-    """Runs the benchmark on one camera's first frames. -> (folder, what was printed)"""
+def recorded(short_footage, monkeypatch):
+    """The footage is short, and its 2D points are known."""
     with np.load(Path(__file__).parents[2] / 'data' / 'single_person_keypoints.npz', allow_pickle=False) as arrays:
         recorded = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     monkeypatch.setattr(footage, 'path_of', short_footage)
     monkeypatch.setattr(reference, 'find_keypoints', lambda scene, camera, folder, finder=None: recorded[camera])
+
+
+@pytest.fixture
+def run(recorded, tmp_path, capsys):
+    """Runs the benchmark on one camera's first frames. -> (folder, what was printed)"""
 
     def run():
         arguments = ['evaluate', 'multiview', '--scene', 'single_person', '--cameras', 'cam03', '--json']
@@ -81,6 +91,18 @@ def test_a_short_run_says_what_the_contract_asks_for_and_the_next_one_goes_on(ru
     monkeypatch.setattr(MeshPipeline, '__call__', None)  # what is known is not computed again
     again = run()[1]
     assert json.loads(again.splitlines()[-1]) == result
+
+
+def test_a_baseline_is_measured_beside_the_models(recorded, tmp_path):
+    pipelines = [WatchedPipeline(load_config('embedded', {'skeleton.network': n})) for n in ('blazepose_full', HEAVY)]
+    result = measure('single_person', ['cam03'], *pipelines, tmp_path)
+    report = tell([result], pipelines[0], 'quick', has_baseline=True)
+    summary = report.summary['single_person']
+    assert set(summary['baseline']) == KEYS
+    assert summary['baseline'] == {key: value for key, value in means(result.baseline).items() if key in KEYS}
+    assert summary['baseline']['mpjpe_mm'] != summary['mpjpe_mm'] == means(result.figures)['mpjpe_mm']
+    columns = next(part for part in report.parts if isinstance(part, Table)).columns
+    assert columns == ['', 'all', 'all, without trained heads']
 
 
 def test_names_on_the_command_line_are_those_of_the_footage():

@@ -135,6 +135,18 @@ def test_people_are_told_apart_whatever_their_order_and_whoever_else_is_there(tm
     )
 
 
+@pytest.mark.parametrize('boxes', ['truth', 'detector'])
+def test_people_who_do_not_count_leave_no_trace(tmp_path, smpl, boxes):
+    found, bodies, regressor, body, answers = two_people(tmp_path, smpl)
+    for look, answer in zip(found, answers, strict=True):
+        look.counted[0] = False
+        answer.betas[0, 0] = 3.0
+    scores = score(Answers(body, answers), found, PROTOCOLS['spin'], bodies, regressor, tmp_path, boxes)
+    assert [row['person'] for row in scores.detail] == [1, 1]
+    assert summarize(scores.detail)[0]['mpjpe_mm'] < 0.01
+    assert len(scores.joint_errors) == 2 and torch.stack(scores.joint_errors).max() < 0.01
+
+
 def test_a_prediction_of_somebody_who_does_not_count_is_not_given_to_another(tmp_path, smpl):
     found, _, _, _, answers = two_people(tmp_path, smpl)
     look = found[0]
