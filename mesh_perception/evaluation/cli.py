@@ -1,7 +1,6 @@
 """`mesh-perception evaluate`: the benchmarks, each writing one report."""
 
 import importlib
-import importlib.util
 import shlex
 import sys
 from pathlib import Path
@@ -29,20 +28,11 @@ def register(subparsers):
     )
     protocols = parser.add_subparsers(dest='protocol', required=True, metavar='{' + ','.join(PROTOCOLS) + '}')
     for name, module in PROTOCOLS.items():
-        if not _exists(module):
-            continue
         command = importlib.import_module(module)
         protocol = protocols.add_parser(name, help=command.HELP, description=command.HELP)
         command.add_arguments(protocol)
         _add_common_arguments(protocol, name)
     parser.set_defaults(handler=run)
-
-
-def _exists(module):
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _add_common_arguments(parser, name):

@@ -69,6 +69,19 @@ def side_by_side(title, images, note='', height=480) -> Picture:
     return Picture(title, np.concatenate([part for row in rows for part in (row, gap)][:-1], 1), note)
 
 
+def around(box, camera) -> tuple[slice, slice]:
+    """The part of a camera's picture around a box (4,) px, with room for the limbs: rows and columns.
+
+    All of the picture where the box is outside it.
+    """
+    x0, y0, x1, y1 = (float(edge) for edge in box)
+    margin = 0.3 * max(x1 - x0, y1 - y0)
+    left, right = (int(np.clip(x, 0, camera.width)) for x in (x0 - margin, x1 + margin))
+    top, bottom = (int(np.clip(y, 0, camera.height)) for y in (y0 - margin, y1 + margin))
+    inside = right - left > 8 and bottom - top > 8
+    return np.s_[top:bottom, left:right] if inside else np.s_[:, :]
+
+
 def _plain(axes, grid):
     for side in ('top', 'right'):
         axes.spines[side].set_visible(False)

@@ -70,12 +70,8 @@ def metric_skeletons(
     intrinsics, turn = crops.intrinsics, crops.rotations
     image = crop_to_image(intrinsics, turn, output.pixels, camera)
     seen = (in_view(output.pixels, crops.images.shape[-1]) & inside_image(image, camera)).to(image)
-    focal = intrinsics.diagonal(dim1=-2, dim2=-1)[:, None, :2]
-    rays = (output.pixels - intrinsics[:, None, :2, 2]) / focal
-    # Solved in the crop's frame, where the person is on the axis: weak perspective asks for that.
-    root = (absolute_position_weak if weak else absolute_position)(output.relative, rays, seen + _UNSEEN)
     # X_camera = R^T X_crop: as row vectors, x R
-    joints = on_rays(output.relative + root[:, None], rays, seen) @ turn
+    joints = joints_in_crop(output, intrinsics, seen, weak) @ turn
     return Skeletons(
         joints=joints,
         relative_joints=output.relative @ turn,
@@ -88,3 +84,13 @@ def metric_skeletons(
         distance_scale=torch.ones_like(seen[:, 0]),
         joint_sigma=torch.full_like(seen, torch.nan),
     )
+
+
+def joints_in_crop(output: SkeletonOutput, intrinsics: Tensor, seen: Tensor, weak: bool = False) -> Tensor:
+    """Absolute joints (N, 24, 3) m in the frames of crops with these intrinsics (N, 3, 3), as `metric_skeletons` has
+    them; seen (N, 24): 1 for joints in view, else 0."""
+    focal = intrinsics.diagonal(dim1=-2, dim2=-1)[:, None, :2]
+    rays = (output.pixels - intrinsics[:, None, :2, 2]) / focal
+    # Solved in the crop's frame, where the person is on the axis: weak perspective asks for that.
+    root = (absolute_position_weak if weak else absolute_position)(output.relative, rays, seen + _UNSEEN)
+    return on_rays(output.relative + root[:, None], rays, seen)

@@ -8,7 +8,7 @@ import torch
 
 from mesh_perception.evaluation.agora.scoring import figures
 from mesh_perception.evaluation.agora.validation import Case, Measure, Validation
-from mesh_perception.evaluation.plots import binned_error, joint_bars, side_by_side
+from mesh_perception.evaluation.plots import around, binned_error, joint_bars, side_by_side
 from mesh_perception.evaluation.published import AGORA
 from mesh_perception.evaluation.report import Picture, Report, Table
 from mesh_perception.evaluation.threedpw.results import track_interval
@@ -182,12 +182,7 @@ def _worst(validation, pipeline):
 def _picture(case: Case, pipeline, overlay) -> Picture:
     image, camera = case.frame.load(), case.frame.camera
     drawn = overlay.draw(image, camera, case.people, pipeline.meshes(case.people))
-    x0, y0, x1, y1 = case.people.boxes[case.found].tolist()
-    margin = 0.3 * max(x1 - x0, y1 - y0)
-    left, right = (int(np.clip(x, 0, camera.width)) for x in (x0 - margin, x1 + margin))
-    top, bottom = (int(np.clip(y, 0, camera.height)) for y in (y0 - margin, y1 + margin))
-    inside = right - left > 8 and bottom - top > 8
-    area = np.s_[top:bottom, left:right] if inside else np.s_[:]
+    area = around(case.people.boxes[case.found], camera)
     return side_by_side(
         f'{case.frame.name}: {case.error:.0f} mm',
         [np.ascontiguousarray(picture[area]) for picture in (image, drawn)],

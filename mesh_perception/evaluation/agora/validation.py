@@ -64,10 +64,14 @@ def validate(
     pipeline, truth: list[Path], images: dict[str, Path], data, folder, boxes: str, measure: Measure
 ) -> Validation:
     """Predicts and scores all images of the files of truth. Raises ValueError, naming the file, for what is missing."""
-    result = Validation()
-    for path in truth:
-        true_images = read_truth(path, vertices=measure.is_agoras)
+    result, plans = Validation(), []
+    for path in truth:  # what is missing is found before hours of work; vertices are read again, a file at a time
+        true_images = read_truth(path, vertices=False)
         frames = [frame_of(image_of(images, image.name, data), image) for image in true_images]
+        plans.append((path, true_images, frames))
+    for path, true_images, frames in plans:
+        if measure.is_agoras:
+            true_images = read_truth(path, vertices=True)
         for image, (frame, people) in zip(true_images, predict(pipeline, frames, folder, boxes), strict=True):
             score = score_image(image, _found(pipeline, frame, people, measure), measure.joints, measure.vertices)
             image.vertices = None

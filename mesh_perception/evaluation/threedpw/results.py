@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from mesh_perception.evaluation.plots import binned_error, joint_bars, side_by_side
+from mesh_perception.evaluation.plots import around, binned_error, joint_bars, side_by_side
 from mesh_perception.evaluation.published import THREEDPW
 from mesh_perception.evaluation.report import Picture, Report, Table
 from mesh_perception.evaluation.threedpw.errors import NAMES, SHARES, summarize
@@ -161,12 +161,7 @@ def _picture(case: Case, pipeline, overlay) -> Picture:
     drawn = overlay.draw(image, camera, case.people, pipeline.meshes(case.people))
     truth = image.copy()
     draw_skeletons(truth, look.joints_2d[case.person, None].numpy(), np.ones((1, 24)), [int(look.persons[case.person])])
-    x0, y0, x1, y1 = look.frame.boxes[case.person].tolist()
-    margin = 0.3 * max(x1 - x0, y1 - y0)
-    left, right = (int(np.clip(x, 0, camera.width)) for x in (x0 - margin, x1 + margin))
-    top, bottom = (int(np.clip(y, 0, camera.height)) for y in (y0 - margin, y1 + margin))
-    inside = right - left > 8 and bottom - top > 8
-    area = np.s_[top:bottom, left:right] if inside else np.s_[:]
+    area = around(look.frame.boxes[case.person], camera)
     return side_by_side(
         f'{look.frame.name}, person {int(look.persons[case.person])}: {case.error:.0f} mm',
         [np.ascontiguousarray(picture[area]) for picture in (truth, drawn)],

@@ -13,7 +13,7 @@ import pytest
 from mesh_perception.cli import main
 from mesh_perception.configuration import load_config
 from mesh_perception.evaluation.agora.cameras import camera_of
-from mesh_perception.evaluation.agora.images import image_files
+from mesh_perception.evaluation.agora.images import ImagesError, image_files
 from mesh_perception.evaluation.agora.scoring import figures
 from mesh_perception.evaluation.agora.submission import frames_to_submit, submit
 from mesh_perception.evaluation.agora.truth import truth_files
@@ -153,3 +153,11 @@ def test_what_is_missing_is_said_in_one_line_before_the_work(tmp_path, capsys):
     code = main(['evaluate', 'agora', '--data', str(tmp_path / 'none'), '--out', str(tmp_path / 'out')])
     error = capsys.readouterr().err
     assert code == 1 and error.count('\n') == 1 and 'none: no such folder; expected' in error
+
+
+def test_a_missing_image_is_said_before_the_first_is_looked_at(data, tmp_path):
+    folder, pipeline, _ = data
+    (tmp_path / f'{NAME}.png').write_bytes((folder / 'validation' / f'{NAME}_1280x720.png').read_bytes())
+    with pytest.raises(ImagesError, match=r'no ag_validationset_b_hdri_00000\.png in it'):
+        validated(pipeline, folder, tmp_path / 'out', 'detector', images=tmp_path)
+    assert not (tmp_path / 'out').exists()

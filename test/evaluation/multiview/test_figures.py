@@ -117,3 +117,19 @@ def test_the_means_over_people_count_each_frame_alike(truth):
     assert means(both)['depth_error_m'] == pytest.approx((30 * 0.1 + 10 * 0.4) / 40)
     low, high = intervals(both, 5)['depth_error_m']
     assert 0.1 <= low < means(both)['depth_error_m'] < high <= 0.25
+
+
+def test_jitter_is_the_points_own_and_that_of_the_root_is_apart(truth):
+    still = truth[:1].expand(FRAMES, -1, -1)
+    shaken = still + 0.001 * (-1.0) ** torch.arange(FRAMES)[:, None, None] * torch.tensor([0.0, 0.0, 1.0])
+    mean = means([compared(shaken, still)])
+    assert mean['jitter_mm'] == pytest.approx(0, abs=1e-6)
+    assert mean['root_jitter_mm'] == pytest.approx(4)
+
+
+def test_a_frame_that_does_not_count_is_in_no_mean_even_if_somebody_was_found(truth):
+    points = truth + torch.tensor([0.0, 0.0, 0.1])
+    points[20:] += 1.0
+    result = compare(points, truth, torch.arange(FRAMES) < 20, torch.ones(FRAMES, dtype=torch.int64))
+    assert means([result])['depth_error_m'] == pytest.approx(0.1)
+    assert means([result])['found'] == 1

@@ -1,0 +1,102 @@
+"""Training files: YAML read into dataclasses that refuse what they do not know."""
+
+import importlib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mesh_perception.configuration import ConfigurationError, _build
+from mesh_perception.resources import config_directory
+
+# Each module has Settings and make_task, see training.task.
+TASKS = {
+    'paper': 'mesh_perception.training.paper',
+    'embedded': 'mesh_perception.training.embedded',
+}
+
+
+def within(default, low, high):
+    """A key whose value lies in [low, high]."""
+    return field(default=default, metadata={'within': (low, high)})
+
+
+def one_of(*choices):
+    """A key with these values, the first being the default."""
+    return field(default=choices[0], metadata={'choices': choices})
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One recipe (Sec. 3.4). What belongs to a task alone is in its own `settings`."""
+
+    task: str = 'paper'
+    name: str = ''  # of the training file
+    seed: int = within(0, 0, 2**31 - 1)
+    epochs: int = within(100, 1, 1_000_000)
+    batch_size: int = within(64, 1, 1 << 20)  # samples a step, all processes together
+    learning_rate: float = within(1e-4, 0, 1)
+    refiner_learning_rate: float = within(5e-5, 0, 1)
+    decay: float = within(0.9, 0, 1)  # of the learning rates, each epoch
+    precision: str = one_of('float32', 'bfloat16', 'float16')  # in which layers are computed; weights are float32
+    gradient_clip: float = within(0.0, 0, 1e9)  # largest norm of all gradients together; 0: as they are
+    ema: float = within(0.0, 0, 1)  # decay a step of averaged weights, which are validated and handed over; 0: none
+    log_every: int = within(10, 1, 1_000_000)  # steps
+    checkpoint_every: int = within(500, 1, 1_000_000)  # steps
+    validate_every: int = within(1, 0, 1_000_000)  # epochs; 0: never
+    settings: Any = None
+
+
+# What may differ from what a training was begun with when it goes on.
+MAY_CHANGE = ('name', 'epochs', 'log_every', 'checkpoint_every', 'validate_every')
+
+
+def load_training_config(recipe) -> TrainingConfig:
+    """recipe: a name in config/training, or the path of a YAML file. Raises ConfigurationError naming file and key."""
+    path = _path(recipe)
+    try:
+        data = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f'{path}: not readable as YAML: {" ".join(str(error).split())}') from None
+    if not isinstance(data, dict):
+        raise ConfigurationError(f'{path}: expected keys and values, got {type(data).__name__}')
+    settings = data.pop('settings', None) or {}
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"{path}: 'settings' must hold keys, got {settings!r}")
+    config = _build(TrainingConfig, {'name': path.stem, **data}, str(path), '')
+    if config.task not in TASKS:
+        raise ConfigurationError(f"{path}: 'task' must be one of {', '.join(TASKS)}, got {config.task!r}")
+    cls = importlib.import_module(TASKS[config.task]).Settings
+    settings = _build(cls, settings, str(path), 'settings.')
+    _check_values(path, config, '')
+    _check_values(path, settings, 'settings.')
+    return replace(config, settings=settings)
+
+
+def recipes():
+    """The names of the training files that ship with the package."""
+    return sorted(p.stem for p in (config_directory() / 'training').glob('*.yaml'))
+
+
+def _path(recipe):
+    path = Path(recipe)
+    if path.suffix in ('.yaml', '.yml'):
+        if not path.is_file():
+            raise ConfigurationError(f'{recipe}: no such training file')
+        return path
+    if recipe not in recipes():
+        raise ConfigurationError(
+            f'unknown training {str(recipe)!r}: expected one of {", ".join(recipes())}, or the path of a .yaml file'
+        )
+    return config_directory() / 'training' / f'{recipe}.yaml'
+
+
+def _check_values(path, config, prefix):
+    for f in fields(config):
+        value, key = getattr(config, f.name), f'{path}: {prefix + f.name!r}'
+        low, high = f.metadata.get('within', (value, value))
+        if not low <= value <= high:
+            raise ConfigurationError(f'{key} must lie in [{low}, {high}], got {value!r}')
+        if value not in f.metadata.get('choices', (value,)):
+            raise ConfigurationError(f'{key} must be one of {", ".join(f.metadata["choices"])}, got {value!r}')
