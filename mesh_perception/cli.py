@@ -13,6 +13,7 @@ COMMANDS = {
     'describe': 'mesh_perception.describe',
     'benchmark': 'mesh_perception.benchmark',
     'evaluate': 'mesh_perception.evaluation.cli',
+    'train': 'mesh_perception.training.cli',
     'weights': 'mesh_perception.weights.cli',
 }
 # OpenCV and its FFmpeg write of damaged files to stderr on their own; the commands say it in one line.

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = 'smplx,bags,npm,ros,build,test'
+EXTRAS = 'smplx,bags,training,npm,ros,build,test'
 LEFT_OUT = re.compile(r'(nvidia|cuda)-.*|triton|mesh-perception')
 # Held back, with any version of theirs that fits: torch's builds differ in name (2.13.0, 2.13.0+cpu).
 FIXED = {'torch': '2.13.*'}

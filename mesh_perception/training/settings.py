@@ -67,11 +67,15 @@ def load_training_config(recipe) -> TrainingConfig:
     config = _build(TrainingConfig, {'name': path.stem, **data}, str(path), '')
     if config.task not in TASKS:
         raise ConfigurationError(f"{path}: 'task' must be one of {', '.join(TASKS)}, got {config.task!r}")
-    cls = importlib.import_module(TASKS[config.task]).Settings
-    settings = _build(cls, settings, str(path), 'settings.')
+    settings = _build(task_module(config.task).Settings, settings, str(path), 'settings.')
     _check_values(path, config, '')
     _check_values(path, settings, 'settings.')
     return replace(config, settings=settings)
+
+
+def task_module(name):
+    """The module of one of TASKS."""
+    return importlib.import_module(TASKS[name])
 
 
 def recipes():
@@ -95,8 +99,8 @@ def _path(recipe):
 def _check_values(path, config, prefix):
     for f in fields(config):
         value, key = getattr(config, f.name), f'{path}: {prefix + f.name!r}'
-        low, high = f.metadata.get('within', (value, value))
-        if not low <= value <= high:
+        low, high = f.metadata.get('within', (None, None))
+        if low is not None and not low <= value <= high:
             raise ConfigurationError(f'{key} must lie in [{low}, {high}], got {value!r}')
         if value not in f.metadata.get('choices', (value,)):
             raise ConfigurationError(f'{key} must be one of {", ".join(f.metadata["choices"])}, got {value!r}')

@@ -50,5 +50,5 @@ class Task(Protocol):
         empty. Draws from generators of its own, so that figures can be compared."""
 
     def descriptions(self) -> dict[str, Description]:
-        """{name of a module: Description} of the networks to hand over at the end, in files NAME.safetensors; `training`
-        is filled in by the trainer. As parts.py expects them of a model set."""
+        """{name of a module: Description} of the networks to hand over at the end, in files NAME.safetensors, as
+        parts.py expects them of a model set; the trainer fills in `training`."""

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / '.venv'
 PYTHON = VENV / 'bin' / 'python'
 BUILD = VENV / 'build'
-EXTRAS = 'smplx,bags,npm,ros,build,test'
+EXTRAS = 'smplx,bags,training,npm,ros,build,test'
 TF2_MSGS = ROOT / 'tools' / 'setup' / 'tf2_msgs'
 
 

@@ -5,9 +5,9 @@ The paper does not say how it does. Two ways are offered:
 - SMPL's bodies and the user's J_regressor_h36m.npy: Human3.6M's 17 joints, regressed from the vertices, are taken by
   name. Its `torso` is the spine here, and its `nose` (others call it head or jaw) the head.
 - Otherwise the kinematic joints of any body are taken by name: hips, knees, ankles, shoulders, elbows, wrists, neck,
-  head and pelvis. The spine is spine2, about half way between pelvis and neck as Human3.6M's is; it does not count
-  itself, and bends what is above it. There is no top of the head: it is the vertex that is highest in the rest pose, a
-  T-pose with y up.
+  head and pelvis. The spine is spine2, in SMPL half way between pelvis and neck as Human3.6M's is; it does not
+  count itself, but what is above hangs on it. There is no top of the head: it is the vertex that is highest in the rest
+  pose, a T-pose with y up.
 
 Bones are made as long as the true ones before anything is measured, so that of each bone only the direction counts. The
 bones are those of the benchmark's own code: head and top of the head both hang on the neck.

@@ -12,7 +12,7 @@ import numpy as np
 
 from mesh_perception.evaluation.mupots.mat_hdf5 import read_hdf5
 
-LARGEST_FILE = 1 << 29  # bytes, unpacked, too; MuPoTS-3D's largest has a tenth of that
+LARGEST_FILE = 1 << 29  # bytes, unpacked, too; a thousand frames of three people take five million
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15  # kinds of elements
 _DEEPEST = 8  # cells in cells; scipy goes on until the stack is full, and ends the process

@@ -3,7 +3,9 @@
 A batch is a function of (seed, epoch, index): a run can be repeated, and gone on with from any step.
 """
 
+import copy
 import os
+import signal
 
 import numpy as np
 import torch
@@ -25,7 +27,7 @@ from mesh_perception.training.datasets.samples import Samples
 
 LEAST_VISIBLE = 0.1  # share of a silhouette: who is hidden more is nobody to learn from
 _SMALLEST = 32  # px: the longer side of a box
-_TRIES = 20  # scenes in a row in which nobody is seen
+_TRIES = 5  # scenes in a row in which nobody is seen
 
 
 class SyntheticCrops(Dataset):
@@ -51,6 +53,9 @@ class SyntheticCrops(Dataset):
         self.augmentation = augmentation or AugmentationSettings()
         self.scenes, self.pictures = scenes, pictures
         self._renderer = None
+
+    def __getstate__(self):
+        return self.__dict__ | {'_renderer': None}
 
     def __getitem__(self, key) -> Samples:
         epoch, index = key
@@ -131,6 +136,8 @@ def batches(dataset: Dataset, epoch: int, indices, workers: int = 0):
     """
     options = {}
     if workers:
+        # Tensors on their way to a process move to shared memory, under the feet of numpy arrays that look at them.
+        dataset = copy.deepcopy(dataset)
         options = {
             'multiprocessing_context': 'spawn',  # a forked process would share the parent's EGL and threads
             'prefetch_factor': 2,
@@ -141,5 +148,5 @@ def batches(dataset: Dataset, epoch: int, indices, workers: int = 0):
 
 
 def _start_worker(_):
-    # Mesa's software renderer starts a thread a core in every process otherwise.
-    os.environ.setdefault('LP_NUM_THREADS', '0')
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer, which Ctrl-C reaches too, finishes its step
+    os.environ.setdefault('LP_NUM_THREADS', '0')  # Mesa's software renderer would start a thread a core in each process

@@ -1,0 +1,28 @@
+"""Ctrl-C while training: the step is finished and stored first."""
+
+import signal
+import threading
+import time
+
+_APART = 1.0  # s; torchrun may pass on a Ctrl-C that reached the process already
+
+
+class Interrupt:
+    """While the context lasts, SIGINT and SIGTERM only set `asked`; a second Ctrl-C raises KeyboardInterrupt."""
+
+    def __init__(self):
+        self.asked, self.when, self.before = False, 0.0, {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number, frame):
+        if self.asked and number == signal.SIGINT and time.monotonic() - self.when > _APART:
+            raise KeyboardInterrupt
+        self.asked, self.when = True, self.when if self.asked else time.monotonic()

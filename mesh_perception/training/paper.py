@@ -1,0 +1,240 @@
+"""The paper's recipe (Sec. 3.4): f^P, f^TS, f^Ref and the discriminators D_theta and D_beta, trained together.
+
+Where gradients flow. Each loss of Eq. 6 trains the network that it is a loss of, and all of them the features F_img
+that the networks share. What f^Ref refines is detached: Theta_init comes out of inverse kinematics, which is
+differentiable, but a bone's direction changes with the inverse of its length, and f^P starts with all joints in one
+spot. The fake samples of the discriminators are detached on their side, the discriminators' weights on the other.
+
+Crops are of many pictures, each with a camera of its own. f^P works in the crop's frame; inverse kinematics and f^Ref
+in the camera's, as at run time. Images are in crop coordinates, [-1, 1], also those of Pi.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from mesh_perception.body import load_body
+from mesh_perception.checkpoints import Description, load_torchvision
+from mesh_perception.inverse_kinematics.twist_shape import TwistShapeNetwork, parameters_from_twists
+from mesh_perception.refinement import Refiner, refine, training_groups
+from mesh_perception.skeleton.metric import SkeletonNetwork
+from mesh_perception.skeleton.resnet import STRIDE
+from mesh_perception.synthetic.poses import captured_poses, prior_poses
+from mesh_perception.synthetic.shapes import sample_betas
+from mesh_perception.training.augmentation import AugmentationSettings
+from mesh_perception.training.datasets.samples import Samples
+from mesh_perception.training.datasets.synthetic import SyntheticCrops, batches
+from mesh_perception.training.discriminators import PoseDiscriminator, ShapeDiscriminator
+from mesh_perception.training.losses import discriminator_loss, generator_loss, masked_mean
+from mesh_perception.training.paper_terms import crop_skeletons, refined_terms, skeleton_terms, twist_terms
+from mesh_perception.training.paper_validation import validation_samples, validation_scores
+from mesh_perception.training.settings import one_of, within
+from mesh_perception.types import BodyParameters, Skeletons
+
+TERMS = (
+    *('absolute', 'relative', 'image', 'projected'),  # Eq. 7
+    *('twist', 'shape', 'leaf'),  # Eq. 9, 10; leaves turn freely here and have a loss of their own
+    *('refined_pose', 'refined_shape', 'refined_joints', 'refined_projection'),  # Eq. 12, 13
+    *('adversarial_pose', 'adversarial_shape'),  # Eq. 15
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What config/training/paper.yaml holds under `settings`."""
+
+    body: str = 'open'  # or the path of an SMPL .pkl or .npz
+    backbone: str = ''  # a torchvision ResNet's weights to start from; empty: none
+    depth: int = one_of(50, 18, 34, 101)  # of the ResNet
+    hidden: int = within(1024, 1, 8192)  # of f^TS
+    people: int = within(3, 1, 20)  # N
+    width: int = within(1024, 2, 8192)  # of f^Ref
+    blocks: int = within(2, 1, 64)  # of f^Ref
+    heads: int = within(4, 1, 64)  # of f^Ref
+    masking: float = within(0.3, 0, 1)  # largest share of f^Ref's tokens that is hidden
+    discriminator: int = within(1024, 1, 8192)  # width of D_theta
+    weak_steps: int = within(500, 0, 1_000_000)  # steps that begin with weak perspective
+    weights: dict = field(default_factory=dict)  # factors of TERMS; 1 where not named
+
+    size: int = within(256, 64, 1024)  # px of crops, a multiple of 32
+    epoch_samples: int = within(64_000, 1, 1 << 40)  # people an epoch
+    workers: int = within(4, 0, 1024)  # processes that make crops
+    pictures: str = ''  # a folder of images to put behind people; empty: drawn places
+    roll: float = within(30.0, 0, 180)  # the rest: see AugmentationSettings
+    scale: float = within(0.25, 0, 0.9)
+    shift: float = within(0.1, 0, 1)
+    flip: float = within(0.5, 0, 1)
+    occlusion: float = within(0.5, 0, 1)
+    colour: float = within(1.0, 0, 1)
+    validation_scenes: int = within(200, 0, 100_000)  # of the synthetic benchmark
+
+
+def make_task(config, data, device) -> 'PaperTask':
+    """See training.task. data: a folder of CMU's clips, whose training ones poses are taken of; None: the prior that
+    comes along. Raises ValueError in one line."""
+    body = load_body(config.settings.body)
+    poses = captured_poses([data], body, 'train') if data else prior_poses()
+    return PaperTask(config, body, poses, device)
+
+
+class PaperTask:
+    """A training.task.Task. body: on the CPU; poses: a PoseSource, both of who is drawn and of what D_theta takes as
+    real."""
+
+    discriminators = ('pose_discriminator', 'shape_discriminator')
+
+    def __init__(self, config, body, poses, device):
+        settings = config.settings
+        _check(settings)
+        self.settings, self.poses, self.device, self.seed = settings, poses, torch.device(device), config.seed
+        self.batch_size = config.batch_size
+        self.cpu_body, self.body = body, body.to(device)
+        self.sparse_body = _regressed_part(self.body)
+        self.modules = _networks(settings, body.num_betas, self.device)
+        self.weights = dict.fromkeys(TERMS, 1.0) | settings.weights
+        self.steps_per_epoch = max(1, settings.epoch_samples // config.batch_size)
+        self.data = ['synthetic scenes', f'poses: {poses.name}']
+        self._validation = None
+
+    def parameter_groups(self, config):
+        """Adam's groups: the refiner, and the rest (Sec. 3.4)."""
+        rest = [*self.modules['skeleton'].parameters(), *self.modules['twist_shape'].parameters()]
+        return [
+            {'params': list(self.modules['refiner'].parameters()), 'lr': config.refiner_learning_rate},
+            {'params': rest, 'lr': config.learning_rate},
+        ]
+
+    def batches(self, epoch, start, rank, world):
+        """Samples of config.batch_size / world people each."""
+        settings = self.settings
+        dataset = SyntheticCrops(
+            self.cpu_body,
+            self.poses,
+            self.batch_size // world,
+            self.seed,
+            settings.size,
+            AugmentationSettings(
+                settings.roll, settings.scale, settings.shift, settings.flip, settings.occlusion, settings.colour
+            ),
+            pictures=settings.pictures or None,
+        )
+        indices = [index * world + rank for index in range(start, self.steps_per_epoch)]
+        for samples in batches(dataset, epoch, indices, settings.workers):
+            yield samples.to(self.device)
+
+    def losses(self, batch: Samples, step: int):
+        """Eq. 6, 7, 9, 10, 12, 13 and 15, weighted: ({term: scalar}, what the discriminators judge)."""
+        output = self.modules['skeleton'](batch.images.float() / 255)
+        twists = self.modules['twist_shape'](output.features)
+        with torch.autocast(self.device.type, enabled=False):
+            skeletons = crop_skeletons(output, batch, weak=step < self.settings.weak_steps)
+            terms = skeleton_terms(output, skeletons, batch) | twist_terms(twists, batch)
+            with torch.no_grad():
+                initial = parameters_from_twists(self.body, skeletons, *twists)
+        groups = training_groups(batch.pictures, self.settings.people)
+        refined = refine(self.modules['refiner'], self.body, output.features, initial, groups)
+        with torch.autocast(self.device.type, enabled=False):
+            terms |= refined_terms(self.sparse_body, refined, batch)
+            fakes = {'pose_discriminator': refined.rotations, 'shape_discriminator': refined.betas}
+            for (name, fake), term in zip(fakes.items(), TERMS[-2:], strict=True):
+                terms[term] = masked_mean(generator_loss(_judged(self.modules[name], fake)))
+        return {name: self.weights[name] * value for name, value in terms.items()}, {
+            name: fake.detach() for name, fake in fakes.items()
+        }
+
+    def discriminator_losses(self, batch, outputs):
+        """Eq. 14: as many real samples as there are estimates."""
+        count = len(batch)
+        generator = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
+        reals = self.poses.sample(count, generator), sample_betas(count, self.cpu_body, generator)
+        with torch.autocast(self.device.type, enabled=False):
+            return {
+                name: discriminator_loss(module(outputs[name]), module(real.to(self.device)))
+                for (name, module), real in zip(self._judges().items(), reals, strict=True)
+            }
+
+    @torch.no_grad()
+    def estimate(self, batch: Samples) -> tuple[Skeletons, BodyParameters]:
+        """Skeletons and Theta_init of Sec. 3.2."""
+        output = self.modules['skeleton'](batch.images.float() / 255)
+        skeletons = crop_skeletons(output, batch, weak=False)
+        return skeletons, parameters_from_twists(self.body, skeletons, *self.modules['twist_shape'](output.features))
+
+    @torch.no_grad()
+    def validate(self):
+        """Errors on the first of the synthetic benchmark's scenes, as they are: whole batches of true boxes."""
+        if not self.settings.validation_scenes:
+            return {}
+        if self._validation is None:
+            self._validation = validation_samples(self.cpu_body, self.settings.validation_scenes, self.settings.size)
+        return validation_scores(self, self._validation)
+
+    def descriptions(self):
+        """As parts.py expects them of a model set."""
+        channels = self.modules['skeleton'].backbone.channels
+        refiner = {'people': self.settings.people, 'width': self.settings.width}
+        refiner |= {'depth': self.settings.blocks, 'heads': self.settings.heads}
+        numbers = {'num_betas': self.body.num_betas}
+        return {
+            'skeleton': Description('skeleton', {'depth': self.settings.depth}),
+            'twist_shape': Description(
+                'twist_shape',
+                numbers | {'in_features': channels, 'hidden': self.settings.hidden},
+                body=self.body.id,
+            ),
+            'refiner': Description('refiner', numbers | {'feature_size': channels} | refiner, body=self.body.id),
+        }
+
+    def _judges(self):
+        return {name: self.modules[name] for name in self.discriminators}
+
+
+def _judged(module, fake):
+    """What a discriminator says, without a gradient for itself."""
+    weights = {name: weight.detach() for name, weight in module.named_parameters()}
+    return torch.func.functional_call(module, weights, (fake,))
+
+
+def _networks(settings, num_betas, device):
+    skeleton = SkeletonNetwork(settings.depth)
+    if settings.backbone:
+        load_torchvision(settings.backbone, skeleton.backbone)
+    channels = skeleton.backbone.channels
+    modules = {
+        'skeleton': skeleton,
+        'twist_shape': TwistShapeNetwork(channels, settings.hidden, num_betas),
+        'refiner': Refiner(
+            channels,
+            num_betas,
+            settings.people,
+            settings.width,
+            settings.blocks,
+            settings.heads,
+            masking=settings.masking,
+        ),
+        'pose_discriminator': PoseDiscriminator(settings.discriminator),
+        'shape_discriminator': ShapeDiscriminator(num_betas),
+    }
+    return {name: module.to(device, memory_format=torch.channels_last) for name, module in modules.items()}
+
+
+def _regressed_part(body):
+    """The body's vertices that its regressor looks at, for P_ref without the rest of the mesh."""
+    used = (body.regressor != 0).any(0).nonzero()[:, 0]
+    return replace(
+        body,
+        **{name: getattr(body, name)[used] for name in ('v_template', 'shapedirs', 'posedirs', 'weights')},
+        regressor=body.regressor[:, used],
+        **{name: getattr(body, name)[:0] for name in ('faces', 'light_vertices', 'light_faces')},
+    )
+
+
+def _check(settings):
+    unknown = set(settings.weights) - set(TERMS)
+    if unknown:
+        raise ValueError(f'settings.weights: unknown {", ".join(sorted(unknown))}; expected some of {", ".join(TERMS)}')
+    for name, value in settings.weights.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float('inf'):
+            raise ValueError(f'settings.weights.{name}: {value!r}, expected a number that is not negative')
+    if settings.size % STRIDE:
+        raise ValueError(f'settings.size: {settings.size}, expected a multiple of {STRIDE}')
