@@ -1,9 +1,13 @@
 """The paper's recipe (Sec. 3.4): f^P, f^TS, f^Ref and the discriminators D_theta and D_beta, trained together.
 
-Where gradients flow. Each loss of Eq. 6 trains the network that it is a loss of, and all of them the features F_img
-that the networks share. What f^Ref refines is detached: Theta_init comes out of inverse kinematics, which is
-differentiable, but a bone's direction changes with the inverse of its length, and f^P starts with all joints in one
-spot. The fake samples of the discriminators are detached on their side, the discriminators' weights on the other.
+Where gradients flow. Each loss of Eq. 6 trains the network that the paper names as its argument, and all of them the
+features F_img that the networks share. So Theta_init is detached before f^Ref refines it: inverse kinematics is
+differentiable, and through it L_Ref would pull at f^P's joints twice as hard as L_P does at first (measured). The fake
+samples of the discriminators are detached on their side, the discriminators' weights on the other.
+
+The first steps. A place comes from the ratio of 3D and 2D sizes, both next to nothing at first: the gradient of its
+loss is ten to thirty times that of the rest of Eq. 7, and undoes what they do. So that loss waits, and the place, which
+inverse kinematics needs, begins with weak perspective; both as in MeTRAbs' training, with its numbers of steps.
 
 Crops are of many pictures, each with a camera of its own. f^P works in the crop's frame; inverse kinematics and f^Ref
 in the camera's, as at run time. Images are in crop coordinates, [-1, 1], also those of Pi.
@@ -53,7 +57,8 @@ class Settings:
     heads: int = within(4, 1, 64)  # of f^Ref
     masking: float = within(0.3, 0, 1)  # largest share of f^Ref's tokens that is hidden
     discriminator: int = within(1024, 1, 8192)  # width of D_theta
-    weak_steps: int = within(500, 0, 1_000_000)  # steps that begin with weak perspective
+    weak_steps: int = within(500, 0, 1_000_000)  # first steps, with weak perspective
+    absolute_from: int = within(5000, 0, 1_000_000)  # step from which the absolute skeleton's loss counts
     weights: dict = field(default_factory=dict)  # factors of TERMS; 1 where not named
 
     size: int = within(256, 64, 1024)  # px of crops, a multiple of 32
@@ -130,7 +135,7 @@ class PaperTask:
             skeletons = crop_skeletons(output, batch, weak=step < self.settings.weak_steps)
             terms = skeleton_terms(output, skeletons, batch) | twist_terms(twists, batch)
             with torch.no_grad():
-                initial = parameters_from_twists(self.body, skeletons, *twists)
+                initial = parameters_from_twists(self.body, skeletons, *(part.detach() for part in twists))
         groups = training_groups(batch.pictures, self.settings.people)
         refined = refine(self.modules['refiner'], self.body, output.features, initial, groups)
         with torch.autocast(self.device.type, enabled=False):
@@ -138,9 +143,9 @@ class PaperTask:
             fakes = {'pose_discriminator': refined.rotations, 'shape_discriminator': refined.betas}
             for (name, fake), term in zip(fakes.items(), TERMS[-2:], strict=True):
                 terms[term] = masked_mean(generator_loss(_judged(self.modules[name], fake)))
-        return {name: self.weights[name] * value for name, value in terms.items()}, {
-            name: fake.detach() for name, fake in fakes.items()
-        }
+        weights = self.weights if step >= self.settings.absolute_from else self.weights | {'absolute': 0.0}
+        losses = {name: weights[name] * value for name, value in terms.items()}
+        return losses, {name: fake.detach() for name, fake in fakes.items()}
 
     def discriminator_losses(self, batch, outputs):
         """Eq. 14: as many real samples as there are estimates."""

@@ -56,8 +56,9 @@ def fit_orthographic(points: Tensor, image: Tensor, mask: Tensor) -> Tensor:
 
 
 def skeleton_terms(output, skeletons: Skeletons, batch: Samples) -> dict[str, Tensor]:
-    """Eq. 7. Pi(P_rel) has the camera that fits the truth best: with one camera for everybody, the truth itself would
-    miss. Images count where the joint is inside the crop, which is all that image-space heatmaps reach."""
+    """Eq. 7. Pi(P_rel) has the camera that fits the truth best: with the constant one of Sec. 3.2 the truth itself
+    would miss by a fifth of the crop's width. Images count where the joint is inside the crop, which is all that
+    image-space heatmaps reach."""
     truth = batch.in_crop(batch.joints - batch.joints[:, :1])
     image = to_unit(batch.pixels(batch.joints), batch.size)
     inside = _inside(image)

@@ -46,16 +46,20 @@ def restore(training, out: Path):
 
 
 def _check_same(folder, training, values):
-    then, now = values['config'], _plain(training.config)
-    pairs = [('steps_per_epoch', values['steps_per_epoch'], training.task.steps_per_epoch)]
-    pairs += [(key, then.get(key), now[key]) for key in now if key not in (*MAY_CHANGE, 'settings')]
-    old, new = then.get('settings') or {}, now['settings'] or {}
-    pairs += [(f'settings.{key}', old.get(key), new.get(key)) for key in sorted({*old, *new})]
-    for key, was, is_now in pairs:
-        if was != is_now:
+    now = _plain(training.config) | {'steps_per_epoch': training.task.steps_per_epoch}
+    then = values['config'] | {'steps_per_epoch': values['steps_per_epoch']}
+    then, now = _dotted(then), _dotted(now)
+    for key in now:
+        if key not in MAY_CHANGE and then.get(key) != now[key]:
+            was, is_now = then.get(key), now[key]
             raise TrainingError(
                 f'{folder}: was begun with {key} {was!r}, now it is {is_now!r}; choose another --out to begin anew'
             )
+
+
+def _dotted(config):
+    settings = config.pop('settings') or {}
+    return config | {f'settings.{key}': value for key, value in settings.items()}
 
 
 def _plain(config):

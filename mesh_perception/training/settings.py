@@ -49,7 +49,7 @@ class TrainingConfig:
 
 
 # What may differ from what a training was begun with when it goes on.
-MAY_CHANGE = ('name', 'epochs', 'log_every', 'checkpoint_every', 'validate_every')
+MAY_CHANGE = ('name', 'epochs', 'log_every', 'checkpoint_every', 'validate_every', 'settings.workers')
 
 
 def load_training_config(recipe) -> TrainingConfig:

@@ -59,7 +59,10 @@ def run(arguments):
         people = submit(MeshPipeline(config), named, arguments.out, arguments.boxes, target)
         return submission_report(target, arguments.submission, len(named), people, config.name, body.id)
 
-    vertices = None if arguments.body_vertices is None else body_vertices(arguments.body_vertices)
+    vertices = None
+    if arguments.body_vertices is not None:
+        require_smpl(body, '--body-vertices')
+        vertices = body_vertices(arguments.body_vertices)
     measure = measure_for(body, vertices)
     truth = truth_files(arguments.data)
     images = image_files(arguments.data)

@@ -5,7 +5,6 @@ A batch is a function of (seed, epoch, index): a run can be repeated, and gone o
 
 import copy
 import os
-import signal
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from mesh_perception.training.augmentation import (
     draw_view,
 )
 from mesh_perception.training.datasets.samples import Samples
+from mesh_perception.training.interrupt import deaf_to_ctrl_c
 
 LEAST_VISIBLE = 0.1  # share of a silhouette: who is hidden more is nobody to learn from
 _SMALLEST = 32  # px: the longer side of a box
@@ -144,9 +144,17 @@ def batches(dataset: Dataset, epoch: int, indices, workers: int = 0):
             'worker_init_fn': _start_worker,
         }
     keys = [(epoch, index) for index in indices]
-    yield from DataLoader(dataset, batch_size=None, sampler=keys, num_workers=workers, **options)
+    with deaf_to_ctrl_c():  # the trainer finishes its step, for which it needs its workers
+        made = iter(DataLoader(dataset, batch_size=None, sampler=keys, num_workers=workers, **options))
+    try:
+        yield from made
+    except (ValueError, OSError) as error:  # a worker's has the whole traceback in its text
+        raise ValueError(str(error).strip().splitlines()[-1].removeprefix('ValueError: ')) from None
+    except RuntimeError as error:
+        if 'exited unexpectedly' not in str(error):
+            raise
+        raise ValueError(f'synthetic crops: {error}; fewer workers need less memory') from None
 
 
 def _start_worker(_):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer, which Ctrl-C reaches too, finishes its step
     os.environ.setdefault('LP_NUM_THREADS', '0')  # Mesa's software renderer would start a thread a core in each process

@@ -124,9 +124,10 @@ def test_other_bodies_are_measured_at_common_joints_and_said_to_be_no_ones_proto
     assert not summary['agoras_protocol'] and summary['all']['mve'] is None and summary['all']['matched'] >= 2
     assert "AGORA's validation set, not the paper's protocol" in output
     assert 'Not computed: MVE and NMVE need SMPL&#x27;s 6890 vertices' in (tmp_path / 'report.html').read_text()
-    code = main(['evaluate', 'agora', '--data', str(folder), '--out', str(tmp_path / 'zip'), '--submission'])
-    error = capsys.readouterr().err
-    assert code == 1 and "--submission: needs SMPL's 6890 vertices" in error and error.count('\n') == 1
+    for option in (['--submission'], ['--body-vertices', str(tmp_path / 'any.npy')]):
+        code = main(['evaluate', 'agora', '--data', str(folder), '--out', str(tmp_path / 'zip'), *option])
+        error = capsys.readouterr().err
+        assert code == 1 and f"{option[0]}: needs SMPL's 6890 vertices" in error and error.count('\n') == 1
 
 
 @pytest.mark.parametrize(('split', 'stem'), [('test', 'ag_testset_c_cam00_00000'), ('validation', NAME)])
