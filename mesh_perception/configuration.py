@@ -49,6 +49,7 @@ class SkeletonConfig:
     kind: str = 'blazepose'  # or metric: a ResNet with metric-scale heatmaps
     threshold: float = 0.5  # score under which a crop holds no person
     network: str = _of('blazepose', 'blazepose_heavy')  # or blazepose_full: 2 to 3 times as fast, less exact
+    flip: bool = _of('blazepose', False)  # look at each crop's mirror image too
     head: str = _of('blazepose', 'none', file=True)  # learned correction of its joints: none, or a checkpoint
     weights: str = _of('metric', 'skeleton.safetensors', file=True)
     depth: int = _of('metric', 50)  # of the ResNet: 18, 34, 50 or 101

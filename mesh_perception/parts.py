@@ -48,7 +48,7 @@ def make_skeleton(config, device, random=False):
     """The skeleton stage, and the number of features that it gives of a person."""
     part = config.skeleton
     if part.kind == 'blazepose':
-        return BlazePoseStage(part.network, device, _head(config, device, random)), EMBEDDED_FEATURES
+        return BlazePoseStage(part.network, device, part.flip, _head(config, device, random)), EMBEDDED_FEATURES
     network = SkeletonNetwork(part.depth)
     expected = Description('skeleton', {'depth': part.depth})
     network = _trained(config, 'skeleton', network, expected, device, random)

@@ -16,10 +16,10 @@ class BlazePoseStage:
     looks_twice = True  # a crop from a detection is rough for it: new people are looked at again
     follows_boxes = False  # its own landmarks say best where a person is next
 
-    def __init__(self, network, device='cpu', head=None):
-        """network: blazepose_heavy or blazepose_full; head: a LandmarkHead on the device, in evaluation mode. Raises
-        WeightsError."""
-        self.blazepose = BlazePose(network, device=device)
+    def __init__(self, network, device='cpu', flip=False, head=None):
+        """network: blazepose_heavy or blazepose_full; flip: see BlazePose; head: a LandmarkHead on the device, in
+        evaluation mode. Raises WeightsError."""
+        self.blazepose = BlazePose(network, device=device, flip=flip)
         self.mapping = load_joint_mapping(network).to(device)
         self.head = head
 
