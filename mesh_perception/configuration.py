@@ -7,8 +7,11 @@ from typing import get_type_hints
 
 import yaml
 
-from mesh_perception.resources import config_directory
+from mesh_perception.resources import config_directory, data_folder
 from mesh_perception.weights.store import cache_directory
+
+PACKAGE = 'package:'  # how the path of a file that comes with the package starts
+NONE = 'none'
 
 
 class ConfigurationError(ValueError):
@@ -46,6 +49,8 @@ class SkeletonConfig:
     kind: str = 'blazepose'  # or metric: a ResNet with metric-scale heatmaps
     threshold: float = 0.5  # score under which a crop holds no person
     network: str = _of('blazepose', 'blazepose_heavy')  # or blazepose_full: 2 to 3 times as fast, less exact
+    flip: bool = _of('blazepose', False)  # look at each crop's mirror image too
+    head: str = _of('blazepose', 'none', file=True)  # learned correction of its joints: none, or a checkpoint
     weights: str = _of('metric', 'skeleton.safetensors', file=True)
     depth: int = _of('metric', 50)  # of the ResNet: 18, 34, 50 or 101
 
@@ -69,6 +74,9 @@ class RefinementConfig:
     width: int = _of('transformer', 1024)
     depth: int = _of('transformer', 2)
     heads: int = _of('transformer', 4)
+    head_size: int = _of('transformer', 64)
+    mlp: int = _of('transformer', 2048)  # width of the perceptrons
+    relative_roots: bool = _of('transformer', False)  # where the others stand is part of the features
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,8 @@ _RANGES = {
     'refinement.width': (2, 8192),
     'refinement.depth': (1, 64),
     'refinement.heads': (1, 64),
+    'refinement.head_size': (1, 512),
+    'refinement.mlp': (1, 8192),
     'tracking.detect_every': (1, 1000),
     'tracking.max_people': (1, 20),
     'tracking.remember': (0, 60),
@@ -130,6 +140,7 @@ _HOW = {  # key of a file: (what it is, how to get it)
         'detection.kind movenet_nanodet',
     ),
     'skeleton.weights': ('the skeleton network (f^P)', _TRAIN + ', or choose skeleton.kind blazepose'),
+    'skeleton.head': ('the learned correction of the landmarks', _TRAIN + ', or choose none'),
     'twist_shape.weights': ('the twist-and-shape network (f^TS)', _TRAIN + ', or choose twist_shape.kind none'),
     'refinement.weights': ('the refiner (f^Ref)', _TRAIN + ', or choose refinement.kind none'),
     'body': ('the body', "register at SMPL's site and get the file there, or choose body open"),
@@ -174,7 +185,7 @@ def load_config(models='embedded', overrides=None):
 
     Paths are absolute in what is returned: `~` is the home folder; a relative path starts at `folder`, and without one
     at the folder of the YAML file, or for a set that comes with the package at <cache>/<name of the set>; a relative
-    path in `overrides` starts at the current folder, as its `folder` does.
+    path in `overrides` starts at the current folder, as its `folder` does; `package:NAME` is a file in the package.
     Raises ConfigurationError that names the file and the key.
     """
     path, shipped = _model_set_path(models)
@@ -233,13 +244,19 @@ def _change_kind(data, section, kind, source):
 
 def _files(part):
     """The names of a part's keys that hold the paths of files it needs."""
-    return [f.name for f in fields(part) if f.metadata.get('file') and f.metadata['kind'] == part.kind]
+    return [
+        f.name
+        for f in fields(part)
+        if f.metadata.get('file') and f.metadata['kind'] == part.kind and getattr(part, f.name) != NONE
+    ]
 
 
 def _resolve(config, home, overrides):
     """The Config with absolute paths."""
 
     def absolute(key, value, start):
+        if value.startswith(PACKAGE):
+            return str(data_folder() / value.removeprefix(PACKAGE))
         return str((Path.cwd() if key in overrides else start) / os.path.expanduser(value))
 
     start = Path(absolute('folder', config.folder, home)) if config.folder else home

@@ -101,6 +101,8 @@ def _networks(config, own):
         found.append(('skeleton', f'resnet{config.skeleton.depth}_metric', [_own_file(own['skeleton.weights'])]))
     else:
         found.append(('skeleton', config.skeleton.network, _files(config.skeleton.network)))
+    if 'skeleton.head' in own:
+        found.append(('skeleton', 'landmark_head', [_own_file(own['skeleton.head'])]))
     for section in ('twist_shape', 'refinement'):
         if f'{section}.weights' in own:
             found.append((section, section, [_own_file(own[f'{section}.weights'])]))
@@ -120,6 +122,8 @@ def _modules(pipeline):
         found[f'resnet{config.skeleton.depth}_metric'] = pipeline.skeleton.network
     else:
         found[config.skeleton.network] = pipeline.skeleton.blazepose.network
+        if pipeline.skeleton.head is not None:
+            found['landmark_head'] = pipeline.skeleton.head
     if pipeline.twist_shape is not None:
         found['twist_shape'] = pipeline.twist_shape
     if pipeline.refiner is not None:

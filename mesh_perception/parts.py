@@ -10,12 +10,13 @@ import torch
 
 from mesh_perception.body import load_body
 from mesh_perception.checkpoints import Description, load_checkpoint
-from mesh_perception.configuration import model_files, require
+from mesh_perception.configuration import NONE, model_files, require
 from mesh_perception.detection import Detector
 from mesh_perception.detection.yolov4 import YoloV4
 from mesh_perception.detection.yolov4_detector import YoloDetector
 from mesh_perception.inverse_kinematics.twist_shape import TwistShapeNetwork
 from mesh_perception.refinement.transformer import Refiner
+from mesh_perception.skeleton.landmark_head import LandmarkHead
 from mesh_perception.skeleton.metric import SkeletonNetwork
 from mesh_perception.skeleton.stages import BlazePoseStage, MetricStage
 
@@ -47,7 +48,7 @@ def make_skeleton(config, device, random=False):
     """The skeleton stage, and the number of features that it gives of a person."""
     part = config.skeleton
     if part.kind == 'blazepose':
-        return BlazePoseStage(part.network, device), EMBEDDED_FEATURES
+        return BlazePoseStage(part.network, device, part.flip, _head(config, device, random)), EMBEDDED_FEATURES
     network = SkeletonNetwork(part.depth)
     expected = Description('skeleton', {'depth': part.depth})
     network = _trained(config, 'skeleton', network, expected, device, random)
@@ -70,13 +71,22 @@ def make_refiner(config, features, body, device, random=False):
     if part.kind == 'none':
         return None
     numbers = {'feature_size': features, 'num_betas': body.num_betas}
-    numbers |= {name: getattr(part, name) for name in ('people', 'width', 'depth', 'heads')}
+    numbers['feature_size'] += 3 * part.relative_roots
+    names = ('people', 'width', 'depth', 'heads', 'head_size', 'mlp', 'relative_roots')
+    numbers |= {name: getattr(part, name) for name in names}
     expected = Description('refiner', numbers, body=body.id)
     return _trained(config, 'refinement', Refiner(**numbers), expected, device, random)
 
 
-def _trained(config, section, network, expected, device, random):
+def _head(config, device, random):
+    if config.skeleton.head == NONE:
+        return None
+    expected = Description('landmark_head', inputs={'network': config.skeleton.network})
+    return _trained(config, 'skeleton', LandmarkHead(), expected, device, random, 'head')
+
+
+def _trained(config, section, network, expected, device, random, key='weights'):
     """A network with the weights of its checkpoint, ready to run. Raises CheckpointError."""
     if not random:
-        network, _ = load_checkpoint(getattr(config, section).weights, network, expected)
+        network, _ = load_checkpoint(getattr(getattr(config, section), key), network, expected)
     return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)

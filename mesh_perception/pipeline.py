@@ -13,7 +13,7 @@ from mesh_perception.geometry.crops import crop
 from mesh_perception.inverse_kinematics import initial_parameters
 from mesh_perception.inverse_kinematics.twist_shape import parameters_from_twists
 from mesh_perception.refinement.refine import finish, refine, refine_with_attention
-from mesh_perception.skeleton.absolute import place
+from mesh_perception.skeleton.absolute import place_body
 from mesh_perception.skeleton.stages import keep_better
 from mesh_perception.stopwatch import Stopwatch
 from mesh_perception.tracking import Tracker
@@ -187,15 +187,13 @@ class MeshPipeline:
             else:
                 parameters = parameters_from_twists(self.body, skeletons, *self.twist_shape(skeletons.features))
             joints = skin_joints(self.body, parameters.rotations, parameters.betas, parameters.translation)
-            root, _, _ = place(joints - joints[:, :1], skeletons.image_joints, skeletons.confidence, camera)
-            shift = root - joints[:, 0]
+            shift = place_body(joints, skeletons, camera) - joints[:, 0]
             joints, translation = joints + shift[:, None], parameters.translation + shift
         if self.refiner is not None:
             with self.stopwatch('refine'):
                 parameters, joints, translation = self._refine(skeletons, parameters, translation, camera)
         joints_2d = camera.project(joints)
         boxes = _around(torch.cat((joints_2d, skeletons.image_joints), 1))
-        unknown = joints.new_full((len(joints), 24), float('nan'))
         return People(
             track_ids=torch.zeros_like(joints[:, 0, 0], dtype=torch.int64),
             states=torch.zeros_like(joints[:, 0, 0], dtype=torch.uint8),
@@ -207,8 +205,8 @@ class MeshPipeline:
             joints=joints,
             joints_2d=joints_2d,
             joint_confidence=skeletons.confidence,
-            joint_sigma=unknown,
-            velocity=unknown[:, :3],
+            joint_sigma=skeletons.joint_sigma,
+            velocity=torch.full_like(translation, torch.nan),
         )
 
     def _refine(self, skeletons, parameters, translation, camera):

@@ -24,12 +24,17 @@ def config_directory() -> Path:
     raise FileNotFoundError(f'no share/mesh_perception/config beside the package in {_PACKAGE}: install it again')
 
 
+def data_folder() -> Path:
+    """The folder of the files that are committed inside the package."""
+    return _PACKAGE / 'data'
+
+
 def data_file(name: str) -> Path:
     """The path of a file that is committed inside the package, in mesh_perception/data.
 
     Raises FileNotFoundError naming it where there is no such file.
     """
-    path = _PACKAGE / 'data' / name
+    path = data_folder() / name
     if not path.is_file():
         raise FileNotFoundError(f'{name} is not among the data files of mesh_perception ({path.parent})')
     return path

@@ -87,6 +87,8 @@ class Skeletons(_Batch):
     hint_directions: Tensor  # (N, 24, 3) unit vectors: where the body's HINT_AXES[j], carried by joint j, points
     hint_weights: Tensor  # (N, 24) in [0, 1], 0 where the direction is unknown
     scores: Tensor  # (N,) in [0, 1], that a person is there
+    distance_scale: Tensor  # (N,) what the network says the distance of least squares is to be multiplied by
+    joint_sigma: Tensor  # (N, 24) m, standard deviation along each axis of relative_joints, NaN while unknown
 
 
 @dataclass

@@ -10,7 +10,7 @@ from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.rotations import matrix_to_6d, sixd_to_matrix
 from mesh_perception.refinement.groups import Groups, inference_groups, relative_roots
 from mesh_perception.refinement.transformer import JOINTS, Refiner
-from mesh_perception.skeleton.absolute import place
+from mesh_perception.skeleton.absolute import place_body
 from mesh_perception.types import BodyParameters, Meshes, Skeletons
 
 
@@ -53,8 +53,7 @@ def finish(body: BodyModel, parameters: BodyParameters, skeletons: Skeletons, ca
     """
     meshes = skin(body, parameters.rotations, parameters.betas, parameters.translation)
     joints = regress_joints(body, meshes.vertices)
-    root, _, _ = place(joints - joints[:, :1], skeletons.image_joints, skeletons.confidence, camera)
-    shift = root - joints[:, 0]
+    shift = place_body(joints, skeletons, camera) - joints[:, 0]
     return Final(
         replace(parameters, translation=parameters.translation + shift),
         Meshes(meshes.vertices + shift[:, None], meshes.joints + shift[:, None]),

@@ -16,6 +16,15 @@ def place(relative, image_joints, confidence, camera):
     return absolute_position(relative, rays, weights), rays, weights
 
 
+def place_body(joints, skeletons, camera):
+    """The root (N, 3) m at which a body's joints (N, 24, 3) m project onto what was seen of the same people.
+
+    As `place`, at the distance that the skeleton network says where it has learnt to.
+    """
+    root, _, _ = place(joints - joints[:, :1], skeletons.image_joints, skeletons.confidence, camera)
+    return root * skeletons.distance_scale[:, None]
+
+
 def inside_image(pixels, camera):
     """Whether pixels (..., 2) are inside of the camera's image: (...), bool."""
     x, y = pixels.unbind(-1)

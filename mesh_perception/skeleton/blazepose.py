@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from mesh_perception.geometry.crops import crop_to_image
+from mesh_perception.joints import BLAZEPOSE_MIRROR
 from mesh_perception.types import Regions, _Batch
 from mesh_perception.weights.networks import load_network
 
 REGION_SCALE = 1.25  # the crop's side over the diameter of the circle around the whole body (MediaPipe's)
+SIZE = 256  # px a side of a crop
 CPU_BATCH = 10  # people at once on a CPU: two tens take 128 ms with blazepose_full, twenty at once 208 ms
 CENTER, CIRCLE = 33, 34  # auxiliary landmarks: the hips' centre, and a point on the circle around the body, above it
 
@@ -29,20 +31,45 @@ class Landmarks(_Batch):
 
 
 class BlazePose:
-    """The network on a device; `network` is blazepose_full or blazepose_heavy."""
+    """The network on a device; `network` is blazepose_full or blazepose_heavy.
 
-    def __init__(self, network, device='cpu', dtype=torch.float32):
+    flip: looks at each crop's mirror image too, in the same batch, and takes the mean of both.
+    """
+
+    def __init__(self, network, device='cpu', dtype=torch.float32, flip=False):
         self.network = load_network(network, device=device, dtype=dtype)
         self.dtype = dtype
+        self.flip = flip
 
     @torch.inference_mode()
     def __call__(self, crops, camera):
         """crops: Crops of N people, cut from `camera`'s image, on the network's device -> Landmarks."""
         images = crops.images.to(self.dtype)
+        if self.flip:
+            images = torch.cat((images, images.flip(-1)))
         # A CPU's caches hold the activations of few people: many are quicker in turns.
         parts = images.split(CPU_BATCH) if images.device.type == 'cpu' and len(images) > CPU_BATCH else [images]
-        outputs = (torch.cat(values).float() for values in zip(*map(self.network, parts), strict=True))
-        return decode(*outputs, crops, camera)
+        outputs = [torch.cat(values).float() for values in zip(*map(self.network, parts), strict=True)]
+        return decode(*(mean_with_mirror(*outputs) if self.flip else outputs), crops, camera)
+
+
+def mean_with_mirror(landmarks, presence, world, features):
+    """The network's raw outputs of N crops and then of their mirror images, (2 N, ...) -> what it says of the N crops.
+
+    Landmarks and presence are means; the auxiliary landmarks, which say where to look next, and the features are those
+    of the crops themselves.
+    """
+    n = len(presence) // 2
+    landmarks, world = landmarks.view(2 * n, 39, 5), world.view(2 * n, 39, 3)
+    mirrored = (
+        torch.cat((SIZE - landmarks[n:, :, :1], landmarks[n:, :, 1:]), -1),
+        torch.cat((-world[n:, :, :1], world[n:, :, 1:]), -1),
+    )
+    means = []
+    for own, other in zip((landmarks[:n], world[:n]), mirrored, strict=True):
+        points = (own[:, :33] + torch.stack([other[:, j] for j in BLAZEPOSE_MIRROR], 1)) / 2
+        means.append(torch.cat((points, own[:, 33:]), 1).flatten(1))
+    return means[0], (presence[:n] + presence[n:]) / 2, means[1], features[:n]
 
 
 def decode(landmarks, presence, world, features, crops, camera):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mesh_perception.resources import data_file
 from mesh_perception.skeleton.absolute import on_rays, place
+from mesh_perception.skeleton.landmark_head import from_crop_plane, head_inputs, on_crop_plane
 from mesh_perception.skeleton.landmark_hints import landmark_hints
 from mesh_perception.types import Skeletons
 
@@ -43,19 +44,30 @@ def relative_joints(world, mapping):
     return joints - joints[:, :1]
 
 
-def skeletons_from_landmarks(landmarks, camera, mapping):
+def skeletons_from_landmarks(landmarks, camera, mapping, head=None):
     """Landmarks of N people in one image -> Skeletons, absolute by least squares with the intrinsics (Sec. 3.1).
 
     The absolute position is MeTRAbs' linear least squares over the joints inside the view, weighted by confidence.
+    head: a LandmarkHead that corrects what the mapping gives.
     """
     turn = landmarks.rotations  # X_camera = R^T X_crop: as row vectors, x R
-    relative = relative_joints(landmarks.world, mapping) @ turn
+    relative = relative_joints(landmarks.world, mapping)
     image = torch.einsum('jl,nla->nja', mapping.image, landmarks.image)
     certain = landmarks.visibility * landmarks.presence
     share = mapping.image.abs()
     confidence = certain @ (share / share.sum(1, keepdim=True)).T
 
+    distance_scale, sigma = torch.ones_like(landmarks.scores), torch.full_like(confidence, torch.nan)
+    if head is not None:
+        correction = head(*head_inputs(landmarks, camera.unproject(landmarks.image)))
+        relative = relative + correction.relative
+        plane = on_crop_plane(camera.unproject(image), landmarks.rotations) + correction.plane
+        rays = from_crop_plane(plane, landmarks.rotations)
+        image = camera.project(torch.cat([rays, torch.ones_like(rays[..., :1])], -1))
+        distance_scale, sigma = correction.log_depth.exp(), correction.sigma
+    relative = relative @ turn
     root, rays, weights = place(relative, image, confidence, camera)
+    root = root * distance_scale[:, None]
     joints = on_rays(relative + root[:, None], rays, weights)
 
     directions, hint_weights = landmark_hints(landmarks.world @ turn, certain, relative)
@@ -68,6 +80,8 @@ def skeletons_from_landmarks(landmarks, camera, mapping):
         hint_directions=directions,
         hint_weights=hint_weights,
         scores=landmarks.scores,
+        distance_scale=distance_scale,
+        joint_sigma=sigma,
     )
 
 

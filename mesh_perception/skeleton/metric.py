@@ -81,6 +81,8 @@ def metric_skeletons(
         hint_directions=torch.zeros_like(joints),
         hint_weights=torch.zeros_like(seen),
         scores=torch.ones_like(seen[:, 0]) if scores is None else scores,
+        distance_scale=torch.ones_like(seen[:, 0]),
+        joint_sigma=torch.full_like(seen, torch.nan),
     )
 
 

@@ -16,10 +16,12 @@ class BlazePoseStage:
     looks_twice = True  # a crop from a detection is rough for it: new people are looked at again
     follows_boxes = False  # its own landmarks say best where a person is next
 
-    def __init__(self, network, device='cpu'):
-        """network: blazepose_heavy or blazepose_full. Raises WeightsError."""
-        self.blazepose = BlazePose(network, device=device)
+    def __init__(self, network, device='cpu', flip=False, head=None):
+        """network: blazepose_heavy or blazepose_full; flip: see BlazePose; head: a LandmarkHead on the device, in
+        evaluation mode. Raises WeightsError."""
+        self.blazepose = BlazePose(network, device=device, flip=flip)
         self.mapping = load_joint_mapping(network).to(device)
+        self.head = head
 
     def regions(self, detections):
         """Where to look for Detections of N people: Regions."""
@@ -28,7 +30,7 @@ class BlazePoseStage:
     def __call__(self, crops, camera):
         """Crops of N people in one image of `camera` -> Sightings."""
         landmarks = self.blazepose(crops, camera)
-        return Sightings(skeletons_from_landmarks(landmarks, camera, self.mapping), landmarks.next)
+        return Sightings(skeletons_from_landmarks(landmarks, camera, self.mapping, self.head), landmarks.next)
 
 
 class MetricStage:

@@ -38,6 +38,8 @@ def crop_skeletons(output, batch: Samples, weak: bool) -> Skeletons:
         hint_directions=torch.zeros_like(joints),
         hint_weights=torch.zeros_like(seen),
         scores=torch.ones_like(seen[:, 0]),
+        distance_scale=torch.ones_like(seen[:, 0]),
+        joint_sigma=torch.full_like(seen, torch.nan),
     )
 
 

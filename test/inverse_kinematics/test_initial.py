@@ -38,6 +38,8 @@ def skeletons(joints, directions, weights, confidence=None):
         hint_directions=directions,
         hint_weights=weights,
         scores=joints.new_ones(count),
+        distance_scale=joints.new_ones(count),
+        joint_sigma=joints.new_ones(count, 24),
     )
 
 

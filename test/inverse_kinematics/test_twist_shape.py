@@ -45,6 +45,8 @@ def skeletons(joints):
         hint_directions=joints.new_zeros(count, 24, 3),
         hint_weights=joints.new_zeros(count, 24),
         scores=joints.new_ones(count),
+        distance_scale=joints.new_ones(count),
+        joint_sigma=joints.new_ones(count, 24),
     )
 
 

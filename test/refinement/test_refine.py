@@ -136,7 +136,8 @@ def test_the_final_place_projects_the_refined_joints_onto_the_image_joints(body,
     joints = regress_joints(body, truth.vertices)
     unknown = torch.zeros(count, 24)
     skeletons = Skeletons(
-        joints, joints, camera.project(joints), unknown + 1, joints[:, 0], joints, unknown, unknown[:, 0]
+        *(joints, joints, camera.project(joints), unknown + 1, joints[:, 0], joints, unknown, unknown[:, 0]),
+        *(unknown[:, 0] + 1, unknown),
     )
     moved = parameters[:]
     moved.translation = parameters.translation + torch.tensor([0.5, -0.3, 1.0])

@@ -163,3 +163,22 @@ def test_a_crowd_gets_what_each_of_them_gets_alone():
         alone = network(crops[i : i + 1], CAMERA)
         assert torch.allclose(together.image[i], alone.image[0], atol=0.05)
         assert torch.allclose(together.scores[i], alone.scores[0], atol=1e-4)
+
+
+def test_with_its_mirror_image_a_person_is_what_the_mirrored_person_is_in_the_mirror():
+    path, camera = demo_footage('cam01')
+    image = torch.from_numpy(next(iter(read_frames(path))).image)
+    man = Regions(torch.tensor([[430.0, 760.0]]), torch.tensor([1000.0]), torch.zeros(1))
+    network, crops = BlazePose('blazepose_full', flip=True), crop(image, camera, man)
+    mirrored = replace(crops, images=crops.images.flip(-1))
+    one, other = network(crops, camera), network(mirrored, camera)
+    other = replace(
+        other,
+        world=other.world[:, list(BLAZEPOSE_MIRROR)] * torch.tensor([-1.0, 1, 1]),
+        visibility=other.visibility[:, list(BLAZEPOSE_MIRROR)],
+    )
+    torch.testing.assert_close(one.world, other.world, rtol=0, atol=1e-4)
+    torch.testing.assert_close(one.visibility, other.visibility, rtol=0, atol=1e-4)
+    plain = BlazePose('blazepose_full')(crops, camera)
+    distances = (one.world - plain.world).norm(dim=-1)
+    assert 1e-4 < distances.mean() < 0.1  # another opinion, of the same person

@@ -83,6 +83,8 @@ def as_followed(camera):
                 hint_directions=torch.zeros(n, 24, 3),
                 hint_weights=torch.zeros(n, 24),
                 scores=torch.ones(n),
+                distance_scale=torch.ones(n),
+                joint_sigma=torch.full((n, 24), torch.nan),
             ),
         )
 
