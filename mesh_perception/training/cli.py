@@ -34,7 +34,13 @@ def run(arguments):
     with joined(choose_device(arguments.device)) as process:
         torch.manual_seed(config.seed)
         task = task_module(config.task).make_task(config, arguments.data, process.device)
-        done = train(config, task, out, process, arguments.steps)
+        try:
+            done = train(config, task, out, process, arguments.steps)
+        except torch.cuda.OutOfMemoryError:
+            message = (
+                f'{process.device} has not enough memory for batch_size {config.batch_size}: a smaller one needs less'
+            )
+            raise ValueError(message) from None
     if process.first:
         told = 'trained' if done else 'stopped and stored; the same command goes on from there'
         print(f'{out}: {told}', file=sys.stdout if done else sys.stderr)

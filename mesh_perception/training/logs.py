@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from mesh_perception.training.board import Board
 from mesh_perception.training.state import TrainingError
 
 
@@ -86,7 +87,10 @@ class Logs:
         self.bar = tqdm(total=last, initial=step, unit='step', dynamic_ncols=True, disable=None if first else True)
         if first:
             _cut(self.path, step)
-            self.board = _board(out, step)
+            try:
+                self.board = Board(out / 'tensorboard', step)
+            except ImportError:
+                pass  # log.jsonl has it all
 
     def __enter__(self):
         return self
@@ -104,10 +108,10 @@ class Logs:
     def steps(self, step: int, epoch: int, rates: list[float], reading: Reading):
         """What a Meter read."""
         speed = {'samples_per_second': reading.speed, 'waiting_for_data': reading.waiting}
-        self._write({'step': step, 'epoch': epoch, 'losses': reading.means, 'learning_rates': rates} | speed)
-        self._plot(step, 'loss', reading.means)
-        self._plot(step, 'speed', speed)
-        self._plot(step, 'learning_rate', dict(enumerate(rates)))
+        curves = (
+            _named('loss', reading.means) | _named('learning_rate', dict(enumerate(rates))) | _named('speed', speed)
+        )
+        self._write({'step': step, 'epoch': epoch, 'losses': reading.means, 'learning_rates': rates} | speed, curves)
         self.bar.set_postfix_str(str(reading), refresh=False)
         self.bar.update(step - self.bar.n)
         whole = self.whole
@@ -116,30 +120,27 @@ class Logs:
 
     def validation(self, step: int, figures: dict[str, float]):
         """What the task's `validate` found."""
-        self._write({'step': step, 'validation': figures})
-        self._plot(step, 'validation', figures)
+        self._write({'step': step, 'validation': figures}, _named('validation', figures))
         self.say(f'step {step}: ' + ', '.join(f'{name} {value:.4g}' for name, value in figures.items()))
 
-    def _write(self, row):
+    def _write(self, row, curves):
+        """A line of log.jsonl, and points on TensorBoard's curves."""
         if not self.first:
             return
         try:
             with self.path.open('a') as file:
                 file.write(json.dumps(row) + '\n')
+            if self.board:
+                self.board.plot(row['step'], curves)
         except OSError as error:
-            raise TrainingError(f'{self.path}: cannot be written ({error.strerror or error})') from None
+            raise TrainingError(
+                f'{self.path.parent}: the log cannot be written ({error.strerror or error}). Make room, and the same '
+                'command goes on from the last checkpoint'
+            ) from None
 
-    def _plot(self, step, group, values):
-        for name, value in values.items() if self.board else ():
-            self.board.add_scalar(f'{group}/{name}', value, step)
 
-
-def _board(out, step):
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(out / 'tensorboard'), purge_step=step + 1)
+def _named(group, values):
+    return {f'{group}/{name}': value for name, value in values.items()}
 
 
 def _cut(path, step):

@@ -34,8 +34,8 @@ class Task(Protocol):
     def batches(self, epoch: int, start: int, rank: int, world: int) -> Iterator[Any]:
         """The batches of an epoch from number `start` on (a resume), on the task's device; a generator function, which
         is closed early when somebody stops. Each has config.batch_size / world samples: the part of process `rank` of
-        `world`. Batch `i` of an epoch is the same whatever `start` was. Worker processes ignore SIGINT: Ctrl-C reaches
-        them too, and the trainer wants to finish its step."""
+        `world`. Batch `i` of an epoch is the same whatever `start` was. Worker processes start inside
+        `interrupt.deaf_to_ctrl_c`: the trainer wants to finish its step."""
 
     def losses(self, batch, step: int) -> tuple[dict[str, Tensor], Any]:
         """({name: scalar}, outputs). The sum of the scalars is minimised, so weights are in them; each is a mean over

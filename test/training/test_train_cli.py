@@ -13,8 +13,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import tiny_task
+
 from mesh_perception.cli import main
 from mesh_perception.training import settings
+from mesh_perception.training.board import Board
 from mesh_perception.training.state import newest_state, read_state
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name('tiny_task.py')), 'train']
@@ -197,3 +200,29 @@ def test_steps_and_the_folder_can_be_chosen(command, recipe, tmp_path, capsys, m
     monkeypatch.chdir(tmp_path)
     assert command(recipe, '--steps', 3, '--device', 'cpu') == 0
     assert newest_state(tmp_path / 'out/train/tiny/checkpoints', print)[0]['step'] == 3
+
+
+def test_a_gpu_without_enough_memory_is_said_in_one_line(command, recipe, tmp_path, capsys, monkeypatch):
+    def losses(*_):
+        raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 20 GiB.\nAnd so on.')
+
+    monkeypatch.setattr(tiny_task.TinyTask, 'losses', losses)
+    assert command(recipe, '--out', tmp_path / 'out', '--device', 'cpu') == 1
+    assert refused(capsys) == 'cpu has not enough memory for batch_size 4: a smaller one needs less'
+
+
+def test_a_log_that_cannot_be_written_is_said_in_one_line(command, recipe, tmp_path, capsys, monkeypatch):
+    pytest.importorskip('tensorboard')
+    out = tmp_path / 'out'
+
+    def plot(*_):
+        raise OSError(28, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, 'plot', plot)
+        assert command(recipe, '--out', out, '--device', 'cpu') == 1
+    assert refused(capsys) == (
+        f'{out}: the log cannot be written (No space left on device). Make room, and the same command goes on from the '
+        'last checkpoint'
+    )
+    assert command(recipe, '--out', out, '--device', 'cpu') == 0
