@@ -27,8 +27,10 @@ from mesh_perception.skeleton.resnet import STRIDE
 from mesh_perception.synthetic.poses import captured_poses, prior_poses
 from mesh_perception.synthetic.shapes import sample_betas
 from mesh_perception.training.augmentation import AugmentationSettings
+from mesh_perception.training.datasets.loading import Together, batches
 from mesh_perception.training.datasets.samples import Samples
-from mesh_perception.training.datasets.synthetic import SyntheticCrops, batches
+from mesh_perception.training.datasets.synthetic import SyntheticCrops
+from mesh_perception.training.datasets.threedpw import ThreeDPWCrops
 from mesh_perception.training.discriminators import PoseDiscriminator, ShapeDiscriminator
 from mesh_perception.training.losses import discriminator_loss, generator_loss, masked_mean
 from mesh_perception.training.paper_terms import crop_skeletons, refined_terms, skeleton_terms, twist_terms
@@ -66,6 +68,9 @@ class Settings:
     epoch_samples: int = within(64_000, 1, 1 << 40)  # people an epoch
     workers: int = within(4, 0, 1024)  # processes that make crops
     pictures: str = ''  # a folder of images to put behind people; empty: drawn places
+    threedpw: str = ''  # 3DPW's folder, for an SMPL body; empty: none
+    smpl: str = ''  # the folder of SMPL_MALE and SMPL_FEMALE, which 3DPW's truth needs
+    real: float = within(0.5, 0, 1)  # share of a batch that is of 3DPW
     roll: float = within(30.0, 0, 180)  # the rest: see AugmentationSettings
     scale: float = within(0.25, 0, 0.9)
     shift: float = within(0.1, 0, 1)
@@ -99,7 +104,9 @@ class PaperTask:
         self.modules = _networks(settings, body.num_betas, self.device)
         self.weights = dict.fromkeys(TERMS, 1.0) | settings.weights
         self.steps_per_epoch = max(1, settings.epoch_samples // config.batch_size)
-        self.data = ['synthetic scenes', f'poses: {poses.name}']
+        self.data = ['synthetic scenes', f'poses: {poses.name}', *(['3DPW'] if settings.threedpw else [])]
+        self._datasets = {}
+        self._dataset(config.batch_size)  # says what is missing before anything is done
         self._validation = None
 
     def parameter_groups(self, config):
@@ -112,20 +119,9 @@ class PaperTask:
 
     def batches(self, epoch, start, rank, world):
         """Samples of config.batch_size / world people each."""
-        settings = self.settings
-        dataset = SyntheticCrops(
-            self.cpu_body,
-            self.poses,
-            self.batch_size // world,
-            self.seed,
-            settings.size,
-            AugmentationSettings(
-                settings.roll, settings.scale, settings.shift, settings.flip, settings.occlusion, settings.colour
-            ),
-            pictures=settings.pictures or None,
-        )
+        dataset = self._dataset(self.batch_size // world)
         indices = [index * world + rank for index in range(start, self.steps_per_epoch)]
-        for samples in batches(dataset, epoch, indices, settings.workers):
+        for samples in batches(dataset, epoch, indices, self.settings.workers):
             yield samples.to(self.device)
 
     def losses(self, batch: Samples, step: int):
@@ -158,6 +154,27 @@ class PaperTask:
                 name: discriminator_loss(self.modules[name](outputs[name]), self.modules[name](real.to(self.device)))
                 for name, real in judges
             }
+
+    def _dataset(self, count):
+        """Batches of `count` people."""
+        if count not in self._datasets:
+            self._datasets[count] = self._make_dataset(count)
+        return self._datasets[count]
+
+    def _make_dataset(self, count):
+        settings = self.settings
+        varied = AugmentationSettings(
+            settings.roll, settings.scale, settings.shift, settings.flip, settings.occlusion, settings.colour
+        )
+        options = {'seed': self.seed, 'size': settings.size, 'augmentation': varied}
+        real = round(settings.real * count) if settings.threedpw else 0
+        parts = []
+        if real < count:
+            pictures = settings.pictures or None
+            parts.append(SyntheticCrops(self.cpu_body, self.poses, count - real, pictures=pictures, **options))
+        if real:
+            parts.append(ThreeDPWCrops(settings.threedpw, settings.smpl, self.cpu_body, real, **options))
+        return parts[0] if len(parts) == 1 else Together(*parts)
 
     @torch.no_grad()
     def estimate(self, batch: Samples) -> tuple[Skeletons, BodyParameters]:

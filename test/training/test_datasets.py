@@ -9,8 +9,9 @@ from mesh_perception.body import load_body
 from mesh_perception.synthetic.poses import prior_poses
 from mesh_perception.synthetic.scene import SceneSettings
 from mesh_perception.training.augmentation import NONE
+from mesh_perception.training.datasets.loading import batches
 from mesh_perception.training.datasets.samples import Samples, to_unit
-from mesh_perception.training.datasets.synthetic import SyntheticCrops, batches
+from mesh_perception.training.datasets.synthetic import SyntheticCrops
 from mesh_perception.visualization.renderer import RendererUnavailable
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from mesh_perception.types import _Batch
 
 _NEAREST = 0.1  # m: joints nearer to the crop's camera, or behind it, are projected as if they were at this depth
+_SMALLEST = 32  # px: the longer side of a box to look at
 
 
 @dataclass
@@ -51,6 +52,15 @@ class Samples(_Batch):
         places = points[..., :2] / points[..., 2:]
         limits = self.sizes[:, None] - 1
         return ((places >= 0) & (places <= limits)).all(-1) & (points[..., 2] > 0)
+
+
+def boxes_in_picture(boxes: Tensor, camera) -> tuple[Tensor, Tensor]:
+    """The part of boxes (N, 4) px that is inside a camera's picture, as a detector gives it, and whether (N,) bool that
+    is large enough to look at."""
+    limits = boxes.new_tensor((camera.width, camera.height)).repeat(2) - 0.5
+    boxes = torch.minimum(boxes.clamp_min(-0.5), limits)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return boxes, (sides.amin(1) > 0) & (sides.amax(1) >= _SMALLEST)
 
 
 def to_unit(pixels: Tensor, size: int) -> Tensor:

@@ -3,12 +3,9 @@
 A batch is a function of (seed, epoch, index): a run can be repeated, and gone on with from any step.
 """
 
-import copy
-import os
-
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from mesh_perception.geometry.crops import regions_from_boxes
 from mesh_perception.synthetic.labels import label
@@ -22,11 +19,9 @@ from mesh_perception.training.augmentation import (
     draw_regions,
     draw_view,
 )
-from mesh_perception.training.datasets.samples import Samples
-from mesh_perception.training.interrupt import deaf_to_ctrl_c
+from mesh_perception.training.datasets.samples import Samples, boxes_in_picture
 
 LEAST_VISIBLE = 0.1  # share of a silhouette: who is hidden more is nobody to learn from
-_SMALLEST = 32  # px: the longer side of a box
 _TRIES = 5  # scenes in a row in which nobody is seen
 
 
@@ -103,10 +98,8 @@ def scene_samples(scene, picture, body, view: View | None = None, vary=None, siz
     of each person's box that is inside the picture, as a detector gives it.
     """
     labels = label(scene, picture, body)
-    limits = labels.boxes.new_tensor((scene.camera.width, scene.camera.height)).repeat(2) - 0.5
-    boxes = torch.minimum(labels.boxes.clamp_min(-0.5), limits)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    seen = ((labels.visibility >= LEAST_VISIBLE) & (sides.amax(1) >= _SMALLEST)).nonzero()[:, 0]
+    boxes, large = boxes_in_picture(labels.boxes, scene.camera)
+    seen = ((labels.visibility >= LEAST_VISIBLE) & large).nonzero()[:, 0]
     regions = regions_from_boxes(boxes[seen], 1.0)
     nothing = labels.boxes.new_zeros(len(seen), 0)
     truth = Samples(
@@ -127,34 +120,3 @@ def scene_samples(scene, picture, body, view: View | None = None, vary=None, siz
     )
     image = torch.from_numpy(np.ascontiguousarray(picture.rgb))
     return crop_people(image, scene.camera, vary(regions) if vary else regions, truth, view or View(), size)
-
-
-def batches(dataset: Dataset, epoch: int, indices, workers: int = 0):
-    """Iterates over the batches of an epoch that `indices` name, in their order, made ahead by worker processes.
-
-    0 workers: made when asked for, in this process.
-    """
-    options = {}
-    if workers:
-        # Tensors on their way to a process move to shared memory, under the feet of numpy arrays that look at them.
-        dataset = copy.deepcopy(dataset)
-        options = {
-            'multiprocessing_context': 'spawn',  # a forked process would share the parent's EGL and threads
-            'prefetch_factor': 2,
-            'worker_init_fn': _start_worker,
-        }
-    keys = [(epoch, index) for index in indices]
-    with deaf_to_ctrl_c():  # the trainer finishes its step, for which it needs its workers
-        made = iter(DataLoader(dataset, batch_size=None, sampler=keys, num_workers=workers, **options))
-    try:
-        yield from made
-    except (ValueError, OSError) as error:  # a worker's has the whole traceback in its text
-        raise ValueError(str(error).strip().splitlines()[-1].removeprefix('ValueError: ')) from None
-    except RuntimeError as error:
-        if 'exited unexpectedly' not in str(error):
-            raise
-        raise ValueError(f'synthetic crops: {error}; fewer workers need less memory') from None
-
-
-def _start_worker(_):
-    os.environ.setdefault('LP_NUM_THREADS', '0')  # Mesa's software renderer would start a thread a core in each process
