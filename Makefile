@@ -1,6 +1,6 @@
 # What a newcomer types. Everything goes into .venv, out/ and the user's cache; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo test lint bench clean
+.PHONY: help setup weights demo evaluate test lint bench clean
 
 # The Python that makes .venv; an existing one keeps its own unless PYTHON names another.
 PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
@@ -20,6 +20,10 @@ weights: setup  ## Fetches the open models' weights and the demo's footage into 
 
 demo: weights  ## Real footage through the real node into out/demo (FRAMES=100, CAMERAS=all)
 	@$(VENV)/python -m mesh_perception.ros.demo $(if $(FRAMES),--frames $(FRAMES)) $(if $(CAMERAS),--cameras $(CAMERAS))
+
+evaluate: weights  ## Errors on real footage and on rendered scenes, into out/evaluate
+	@$(VENV)/mesh-perception evaluate multiview
+	@$(VENV)/mesh-perception evaluate synthetic
 
 test: weights  ## All tests
 	$(VENV)/python -m pytest
