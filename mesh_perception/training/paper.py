@@ -58,6 +58,8 @@ class Settings:
     width: int = within(1024, 2, 8192)  # of f^Ref
     blocks: int = within(2, 1, 64)  # of f^Ref
     heads: int = within(4, 1, 64)  # of f^Ref
+    head_size: int = within(64, 1, 512)  # of f^Ref
+    mlp: int = within(2048, 1, 8192)  # of f^Ref, width of its perceptrons
     masking: float = within(0.3, 0, 1)  # largest share of f^Ref's tokens that is hidden
     discriminator: int = within(1024, 1, 8192)  # width of D_theta
     weak_steps: int = within(500, 0, 1_000_000)  # first steps, with weak perspective
@@ -101,7 +103,8 @@ class PaperTask:
         self.batch_size = config.batch_size
         self.cpu_body, self.body = body, body.to(device)
         self.sparse_body = _regressed_part(self.body)
-        self.modules = _networks(settings, body.num_betas, self.device)
+        self.sizes = _sizes_of_refiner(settings)
+        self.modules = _networks(settings, body.num_betas, self.sizes, self.device)
         self.weights = dict.fromkeys(TERMS, 1.0) | settings.weights
         self.steps_per_epoch = max(1, settings.epoch_samples // config.batch_size)
         self.data = ['synthetic scenes', f'poses: {poses.name}', *(['3DPW'] if settings.threedpw else [])]
@@ -195,8 +198,6 @@ class PaperTask:
     def descriptions(self):
         """As parts.py expects them of a model set."""
         channels = self.modules['skeleton'].backbone.channels
-        refiner = {'people': self.settings.people, 'width': self.settings.width}
-        refiner |= {'depth': self.settings.blocks, 'heads': self.settings.heads}
         numbers = {'num_betas': self.body.num_betas}
         return {
             'skeleton': Description('skeleton', {'depth': self.settings.depth}),
@@ -205,7 +206,7 @@ class PaperTask:
                 numbers | {'in_features': channels, 'hidden': self.settings.hidden},
                 body=self.body.id,
             ),
-            'refiner': Description('refiner', numbers | {'feature_size': channels} | refiner, body=self.body.id),
+            'refiner': Description('refiner', numbers | {'feature_size': channels} | self.sizes, body=self.body.id),
         }
 
 
@@ -215,7 +216,20 @@ def _judged(module, fake):
     return torch.func.functional_call(module, weights, (fake,))
 
 
-def _networks(settings, num_betas, device):
+def _sizes_of_refiner(settings):
+    """As a model set's configuration names them."""
+    return {
+        'people': settings.people,
+        'width': settings.width,
+        'depth': settings.blocks,
+        'heads': settings.heads,
+        'head_size': settings.head_size,
+        'mlp': settings.mlp,
+        'relative_roots': False,
+    }
+
+
+def _networks(settings, num_betas, sizes, device):
     skeleton = SkeletonNetwork(settings.depth)
     if settings.backbone:
         load_torchvision(settings.backbone, skeleton.backbone)
@@ -223,15 +237,7 @@ def _networks(settings, num_betas, device):
     modules = {
         'skeleton': skeleton,
         'twist_shape': TwistShapeNetwork(channels, settings.hidden, num_betas),
-        'refiner': Refiner(
-            channels,
-            num_betas,
-            settings.people,
-            settings.width,
-            settings.blocks,
-            settings.heads,
-            masking=settings.masking,
-        ),
+        'refiner': Refiner(channels, num_betas, masking=settings.masking, **sizes),
         'pose_discriminator': PoseDiscriminator(settings.discriminator),
         'shape_discriminator': ShapeDiscriminator(num_betas),
     }
