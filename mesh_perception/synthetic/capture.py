@@ -140,8 +140,10 @@ def _degrees(rotations):
 def _skeleton_of(motion):
     named = motion.with_name(f'{motion.stem.split("_")[0]}.asf')
     beside = sorted(motion.parent.glob('*.asf'))
-    if named in beside or len(beside) != 1:
+    if named in beside:
         return named
+    if len(beside) != 1:
+        raise ValueError(f'{motion}: no skeleton beside it, expected {named.name}')
     return beside[0]
 
 

@@ -119,3 +119,6 @@ def test_wrong_paths_and_splits_are_refused_in_one_line(tmp_path):
         captured_rotations([tmp_path / 'none.npz'], BODY)
     with pytest.raises(ValueError, match="split 'trian', expected one of train, validation, test or None"):
         captured_rotations(tmp_path, BODY, 'trian')
+    (tmp_path / '05_01.amc').write_text(AMC)
+    with pytest.raises(ValueError, match=r'05_01\.amc: no skeleton beside it, expected 05\.asf'):
+        captured_rotations(tmp_path, BODY)
