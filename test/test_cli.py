@@ -73,7 +73,12 @@ def test_describe_lists_parts_weights_and_the_shapes_it_saw(capsys):
     assert body['id'] and body['licence'] == 'CC0-1.0' and body['betas'] == 10
     shapes = {row['name']: row for row in description['shapes']}
     assert shapes[network]['input'] == [[1, 3, 256, 256]]
-    assert shapes[network]['output'] == {'landmarks': [1, 195], 'presence': [1, 1], 'world': [1, 117]}
+    assert shapes[network]['output'] == {
+        'landmarks': [1, 195],
+        'presence': [1, 1],
+        'world': [1, 117],
+        'features': [1, 1152],
+    }
     assert shapes['movenet_multipose']['output'] == [1, 6, 56]
     assert shapes['skeleton']['output']['skeletons']['joints'] == [1, 24, 3]
     assert shapes['mesh']['output'] == {'vertices': [1, body['vertices'], 3], 'joints': [1, 24, 3]}
