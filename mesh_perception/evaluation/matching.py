@@ -21,7 +21,7 @@ def mean_distances(truth: Tensor, predicted: Tensor, valid: Tensor | None = None
     distances = (truth.double()[:, None] - predicted.double()[None]).norm(dim=-1)
     counts = truth.isfinite().all(-1) if valid is None else truth.isfinite().all(-1) & valid
     means = distances.where(counts[:, None], 0).sum(-1) / counts.sum(-1)[:, None]
-    return means.nan_to_num(nan=torch.inf)
+    return means.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 
 def match_least_total(distances: Tensor, limit: float) -> Tensor:
@@ -33,7 +33,7 @@ def match_least_total(distances: Tensor, limit: float) -> Tensor:
 def match_greedy(distances: Tensor, limit: float) -> Tensor:
     """The match of distances (T, P) that takes the nearest free pair below the limit again and again."""
     match = torch.full((len(distances),), -1, dtype=torch.int64)
-    distances = distances.detach().cpu().clone().nan_to_num(nan=torch.inf)
+    distances = distances.detach().cpu().clone().nan_to_num(nan=torch.inf, posinf=torch.inf)
     while distances.numel() and distances.min() < limit:
         true, found = divmod(int(distances.argmin()), distances.shape[1])
         match[true] = found

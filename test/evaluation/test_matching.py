@@ -26,13 +26,18 @@ def test_mean_distances_are_a_loop_and_infinite_where_unknown():
     valid = torch.ones(3, 5, dtype=torch.bool)
     valid[1, 2], valid[2] = False, False
     predicted[3, 2, 0] = math.nan
+    truth[0, 4, 1] = math.nan  # unknown, whatever the mask says
     means = matching.mean_distances(truth, predicted, valid)
+    valid[0, 4] = False
     for i in range(3):
         for j in range(4):
             kept = [math.dist(truth[i, k], predicted[j, k]) for k in range(5) if valid[i, k]]
             expected = np.mean(kept) if kept and not np.isnan(kept).any() else math.inf
             assert float(means[i, j]) == pytest.approx(expected)
     assert means[0, 3] == math.inf and means[1, 3] < math.inf
+    torch.testing.assert_close(matching.mean_distances(truth[:1], predicted), means[:1])
+    predicted[3, 2, 0] = math.inf
+    assert matching.mean_distances(truth, predicted, valid)[0, 3] == math.inf
 
 
 @pytest.mark.parametrize('shape', [(0, 0), (0, 3), (3, 0), (4, 4), (3, 6), (6, 3)])
@@ -57,6 +62,8 @@ def test_least_total_and_greedy_differ_where_the_nearest_pair_costs_another():
     assert matching.match_least_total(distances, 20).tolist() == [1, 0]
     assert matching.match_greedy(distances, 20).tolist() == [0, 1]
     assert matching.match_greedy(distances, 9).tolist() == [0, -1]
+    for match in (matching.match_greedy, matching.match_least_total):
+        assert match(torch.tensor([[9.0]]), 9).tolist() == [-1] and match(torch.tensor([[8.9]]), 9).tolist() == [0]
     broken = torch.tensor([[math.nan, 2.0], [math.inf, math.nan]])
     assert matching.match_least_total(broken, 20).tolist() == [1, -1]
     assert matching.match_greedy(broken, 20).tolist() == [1, -1]
@@ -80,6 +87,9 @@ def test_mupots_lets_true_people_choose_in_their_order():
     # The second is nearer, but the first comes first.
     assert matching.match_most_joints(truth, predicted).tolist() == [0, -1]
     assert matching.match_most_joints(truth.flip(0), predicted).tolist() == [0, -1]
+    predicted[0, 1:] = 150  # one joint of the first, all of the second
+    assert matching.match_most_joints(truth, predicted).tolist() == [0, -1]
+    assert matching.match_most_joints(truth[1:], predicted).tolist() == [0]
 
 
 def test_mupots_ignores_joints_at_zero_unless_told_otherwise():
@@ -88,6 +98,8 @@ def test_mupots_ignores_joints_at_zero_unless_told_otherwise():
     assert matching.match_most_joints(truth, predicted).tolist() == [-1]
     assert matching.match_most_joints(truth, predicted, torch.ones(1, 3, dtype=torch.bool)).tolist() == [0]
     assert matching.match_most_joints(truth, predicted.fill_(math.nan)).tolist() == [-1]
+    edge = torch.tensor([0.0, 10.0]).expand(1, 3, 2)  # at the picture's edge, not at (0, 0)
+    assert matching.match_most_joints(truth, edge).tolist() == [0]
 
 
 def test_agora_matches_ascending_and_counts_the_rest():
@@ -110,6 +122,24 @@ def test_agora_wants_a_tenth_of_overlap_with_both_edges_counted():
         moved[..., 0] = box[..., 0] + shift
         assert (matching.match_agora(box, moved).match[0] == 0) == (overlap >= 0.1)
     assert matching.match_agora(box, moved, least_overlap=0.05).match.tolist() == [0]
+    narrow = box.clone()
+    narrow[..., 0] = 3
+    assert matching.match_agora(box, narrow).match.tolist() == [0]  # 10 of 100 px: a tenth is enough
+
+
+def test_agoras_overlap_is_that_of_the_pixels_of_boxes_around_all_joints():
+    for left, top, width, height in ((2, 3, 7, 4), (0, 0, 12, 5), (5, 5, 20, 20), (0, 8, 3, 30), (15, 17, 9, 9)):
+        truth, predicted = torch.zeros(1, 24, 2), torch.zeros(1, 26, 2)
+        truth[0, 0] = torch.tensor([11.0, 9])
+        predicted[:] = torch.tensor([left, top])
+        predicted[0, 25] += torch.tensor([width, height])  # beyond the first 24
+        pixels = [
+            {(x, y) for x in range(int(a[0]), int(b[0]) + 1) for y in range(int(a[1]), int(b[1]) + 1)}
+            for a, b in ((p[0].amin(0), p[0].amax(0)) for p in (truth, predicted))
+        ]
+        overlap = len(pixels[0] & pixels[1]) / len(pixels[0] | pixels[1])
+        for least, match in ((overlap - 1e-6, 0), (overlap + 1e-6, -1)):
+            assert matching.match_agora(truth, predicted, least_overlap=least).match.tolist() == [match]
 
 
 def test_agora_orders_by_the_spectral_norm():
@@ -144,6 +174,17 @@ def test_agora_stops_after_as_many_attempts_as_predictions():
     result = matching.match_agora(truth, predicted, least_overlap=0.02)
     assert result.match.tolist() == [0, -1] and result.false_positives.tolist() == [False, True]
     assert matching.match_agora(truth[1:], predicted[1:], least_overlap=0.02).match.tolist() == [0]
+    # One prediction has one attempt, however many people there are; one on a person who is not valid counts, too.
+    for valid in (None, torch.tensor([False, True])):
+        assert matching.match_agora(truth, predicted[1:], valid, least_overlap=0.02).match.tolist() == [-1, -1]
+
+
+def test_agoras_ties_go_to_the_first_prediction_not_to_the_first_person():
+    # All four pairs are equally far; prediction 0 overlaps person 1, prediction 1 person 0, and there are two attempts.
+    truth, predicted = people_at(0, 0), people_at(0, 0)
+    for person, x0, x1 in ((truth[0], -64, 0), (truth[1], 64, 0), (predicted[0], 0, 64), (predicted[1], 0, -64)):
+        person[:12], person[12:] = torch.tensor([x0, 0]), torch.tensor([x1, 0])
+    assert matching.match_agora(truth, predicted).match.tolist() == [-1, 0]
 
 
 @pytest.mark.parametrize('true', [0, 1, 3])
@@ -169,8 +210,19 @@ def test_a_broken_prediction_is_a_false_positive():
     assert result.match.tolist() == [-1, 1] and result.false_positives.tolist() == [True, False]
 
 
+def test_a_person_whose_joints_are_not_known_takes_nobody():
+    truth = people_at(0, 300)
+    truth[0, 4, 1] = math.nan
+    result = matching.match_agora(truth, people_at(0, 300))
+    assert result.match.tolist() == [-1, 1] and result.false_positives.tolist() == [True, False]
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r'truth \(1, 24, 2\) and predicted \(1, 23, 2\)'):
         matching.mean_distances(people_at(0), people_at(0)[:, 1:])
+    with pytest.raises(ValueError, match=r'truth \(1, 24, 3\) and predicted \(1, 24, 3\)'):
+        matching.mean_distances(torch.zeros(1, 24, 3), torch.zeros(1, 24, 3))
+    with pytest.raises(ValueError, match=r'truth \(24, 2\) and predicted \(1, 24, 2\)'):
+        matching.match_most_joints(people_at(0)[0], people_at(0))
     with pytest.raises(ValueError, match='24 or more'):
         matching.match_agora(people_at(0), people_at(0)[:, 1:])

@@ -125,6 +125,7 @@ def test_auc_is_the_mean_over_31_thresholds():
     close(metrics.auc(torch.tensor([[0.0, 72.0, NAN]])), [23 / 31])
     close(metrics.auc(torch.tensor([[0.0, 72.0]]), torch.tensor([[False, True]])), [16 / 31])
     close(metrics.auc(torch.tensor([[0.0, 150.0]]), limit_mm=200), [25 / 41])  # 40 and 10 thresholds
+    close(metrics.auc(torch.tensor([[0.0, 72.0]]), step_mm=50), [5 / 8])  # 3 of 0, 50, 100, 150, and 2
     errors = RNG.uniform(0, 250, (3, 14))
     expected = [np.mean([np.mean(row < t) for t in range(0, 151, 5)]) for row in errors]
     close(metrics.auc(torch.from_numpy(errors)), expected)
@@ -136,6 +137,7 @@ def test_2d_pck_measures_by_each_persons_size():
     close(metrics.pck_2d(predicted, truth, torch.tensor([10.0, 10.1])), [1 / 3, 2 / 3])
     close(metrics.pck_2d(predicted, truth, torch.tensor([10.0, 100.0]), fraction=0.2), [0, 2 / 3])
     close(metrics.pck_2d(predicted, truth, torch.tensor([0.0, NAN])), [NAN, NAN])
+    close(metrics.pck_2d(predicted, truth, torch.tensor([-10.0, INF])), [NAN, NAN])
     first = torch.tensor([[True, False, False]] * 2)
     close(metrics.pck_2d(predicted, truth, torch.tensor([10.0, 11.0]), first), [0, 1])
 
@@ -156,6 +158,15 @@ def test_acceleration_of_a_known_motion():
         assert metrics.acceleration_error_mm(predicted[:frames], truth[:frames]).shape == (0,)
 
 
+def test_acceleration_error_is_a_loop_where_both_are_accelerated():
+    predicted, truth = poses(6)
+    expected = []
+    for t in range(1, 5):
+        a, b = (x[t - 1].numpy() - 2 * x[t].numpy() + x[t + 1].numpy() for x in (predicted, truth))
+        expected.append(np.mean([1000 * math.dist(a[j], b[j]) for j in range(14)]))
+    close(metrics.acceleration_error_mm(predicted, truth), expected)
+
+
 def test_precision_recall_and_f1_by_hand():
     scores = metrics.detection_scores(
         torch.tensor([6, 0, 0, 0]), torch.tensor([2, 3, 0, 0]), torch.tensor([4, 0, 5, 0])
@@ -169,6 +180,7 @@ def test_precision_recall_and_f1_by_hand():
 
 def test_normalized_errors_by_hand():
     close(metrics.normalized_error_mm(60.0, 0.8), 75.0)
+    close(metrics.normalized_error_mm(60.04, 0.804), 60.04 / 0.804)  # nothing is rounded
     close(metrics.normalized_error_mm(torch.tensor([60.0, NAN, 60.0]), torch.tensor([0.5, 0.0, NAN])), [120, INF, NAN])
 
 
@@ -227,5 +239,9 @@ def test_bad_input_is_named():
         metrics.mpjpe_mm(pose, pose, pose[:, 0], pose[:, :1])
     with pytest.raises(ValueError, match=r'sizes \(1,\)'):
         metrics.pck_2d(pose[..., :2], pose[..., :2], torch.ones(1))
+    with pytest.raises(ValueError, match=r'predicted \(2, 5, 3\) and truth .* points, 2\)'):
+        metrics.pck_2d(pose, pose, torch.ones(2))
+    with pytest.raises(ValueError, match=r'valid \(5,\) torch.bool: expected \(2, 5\)'):
+        metrics.mpjpe_mm(pose, pose, valid=torch.ones(5, dtype=torch.bool))
     with pytest.raises(ValueError, match=r'valid \(5,\)'):
         metrics.acceleration_error_mm(pose, pose, torch.ones(5, dtype=torch.bool))
