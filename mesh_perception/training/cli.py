@@ -6,7 +6,8 @@ from pathlib import Path
 
 def register(subparsers):
     """Adds the command to the command line."""
-    text = 'Trains networks. The same command goes on where it was stopped; torchrun for several GPUs or machines.'
+    text = 'Trains networks. The same command goes on where it was stopped, by Ctrl-C or otherwise. Several GPUs or '
+    text += 'machines: torchrun --nproc-per-node 4 -m mesh_perception.cli train paper'
     parser = subparsers.add_parser('train', help='train the networks of a model set', description=text)
     parser.add_argument('config', help='a training (paper, ...) or the path of a training file')
     parser.add_argument('--out', type=Path, metavar='DIR', help='where everything goes (default: out/train/NAME)')

@@ -70,13 +70,15 @@ def train_epoch(training: Training, out: Path, last: int, logs: Logs, interrupt:
             stop = any(process.gather(interrupt.asked))
             storing = stop or training.step == last or training.step % config.checkpoint_every == 0
             if storing or training.step == end or training.step % config.log_every == 0:
-                logs.steps(training.step, epoch, rates, meter.read(training.step, config.batch_size))
+                reading = meter.read(training.step, config.batch_size)
+                logs.steps(training.step, epoch, rates, reading)
             if storing:
                 store(training, out)
             if stop:
                 return True
     if training.step < end:
         raise TrainingError(f'the data of epoch {epoch} ended before step {training.step + 1}, expected {end} steps')
+    logs.say(f'epoch {epoch}, step {end}: {reading}')
     if config.validate_every and (end == last or (epoch + 1) % config.validate_every == 0):
         logs.validation(end, validate(training))
     return False
