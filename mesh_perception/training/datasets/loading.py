@@ -3,6 +3,7 @@
 import copy
 import os
 from dataclasses import replace
+from multiprocessing.util import Finalize
 
 from torch.utils.data import DataLoader, Dataset
 
@@ -50,3 +51,5 @@ def batches(dataset: Dataset, epoch: int, indices, workers: int = 0):
 
 def _start_worker(_):
     os.environ.setdefault('LP_NUM_THREADS', '0')  # Mesa's software renderer would start a thread a core in each process
+    # The last thing of all: where Python ends in order, a thread of the renderer sometimes aborts the process.
+    Finalize(None, os._exit, args=(0,), exitpriority=-100)
