@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mesh_perception.evaluation.bootstrap import Bootstrap
+from mesh_perception.evaluation.bootstrap import Bootstrap, Estimate
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_distribution():
@@ -30,6 +30,25 @@ def test_missing_values_do_not_count():
 
 def test_a_ratio_is_that_of_the_sums():
     assert Bootstrap(5).ratio([1, 0, 2, 1, 1], [1, 4, 2, 2, 1]).value == pytest.approx(0.5)
+    # A constant ratio has an interval of no width, however much the samples weigh; one of nothing is not drawn.
+    weights = np.r_[np.zeros(60), [1, 2, 3, 4, 5, 50]]
+    assert Bootstrap(66).ratio(3 * weights, weights) == pytest.approx((3, 3, 3))
+
+
+def test_large_samples_weigh_more_in_a_mean():
+    assert Bootstrap(2).mean([1, 1, 1, 5], [0, 0, 0, 1]).value == pytest.approx(2)
+
+
+def test_every_sample_is_drawn_as_often_as_told():
+    draws = Bootstrap(7, repeats=3000).draws
+    assert draws.shape == (3000, 7) and (draws.sum(1) == 7).all()
+    assert draws.mean(0) == pytest.approx(np.ones(7), abs=0.1) and draws.var(0) == pytest.approx(6 / 7, abs=0.1)
+
+
+def test_as_text_with_its_interval_if_it_has_one():
+    assert Estimate(62.123, 58.0, 66.26).text() == '62.1 (58.0 to 66.3)'
+    assert Estimate(0.62123, 0.58, 0.6626).text(decimals=2) == '0.62 (0.58 to 0.66)'
+    assert Estimate(0.62123, np.nan, np.nan).text(decimals=3) == '0.621'
 
 
 def test_of_few_samples_there_is_no_interval_and_of_none_no_value():
