@@ -1,4 +1,4 @@
-"""The body with the light mesh's vertices alone: quick to skin, and small to send to a viewer."""
+"""The body with some of its vertices alone: quick to skin, and small to send to a viewer."""
 
 from dataclasses import replace
 
@@ -20,3 +20,10 @@ def light_body(body: BodyModel) -> BodyModel:
         faces=body.light_faces,
         light_vertices=torch.arange(len(keep), device=keep.device),
     )
+
+
+def regressed_body(body: BodyModel) -> BodyModel:
+    """The same body, id and joints with the vertices that its regressor looks at alone, and no faces: for P_ref, the
+    regressor's joints, without the rest of the mesh."""
+    used = (body.regressor != 0).any(0).nonzero()[:, 0]
+    return light_body(replace(body, light_vertices=used, light_faces=body.light_faces[:0]))

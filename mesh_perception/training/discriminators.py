@@ -45,6 +45,12 @@ class ShapeDiscriminator(nn.Module):
         return self.layers(betas)
 
 
+def judged(discriminator: nn.Module, fake: Tensor) -> Tensor:
+    """What a discriminator says of estimates, for Eq. 15: the gradient is the estimates', not its own weights'."""
+    weights = {name: weight.detach() for name, weight in discriminator.named_parameters()}
+    return torch.func.functional_call(discriminator, weights, (fake,))
+
+
 def _initialise(module):
     for layer in module.modules():
         if isinstance(layer, nn.Linear):

@@ -13,12 +13,13 @@ Crops are of many pictures, each with a camera of its own. f^P works in the crop
 in the camera's, as at run time. Images are in crop coordinates, [-1, 1], also those of Pi.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from mesh_perception.body import load_body
+from mesh_perception.body.light import regressed_body
 from mesh_perception.checkpoints import Description, load_torchvision
 from mesh_perception.inverse_kinematics.twist_shape import TwistShapeNetwork, parameters_from_twists
 from mesh_perception.refinement import Refiner, refine, training_groups
@@ -31,7 +32,7 @@ from mesh_perception.training.datasets.loading import Together, batches
 from mesh_perception.training.datasets.samples import Samples
 from mesh_perception.training.datasets.synthetic import SyntheticCrops
 from mesh_perception.training.datasets.threedpw import ThreeDPWCrops
-from mesh_perception.training.discriminators import PoseDiscriminator, ShapeDiscriminator
+from mesh_perception.training.discriminators import PoseDiscriminator, ShapeDiscriminator, judged
 from mesh_perception.training.losses import discriminator_loss, generator_loss, masked_mean
 from mesh_perception.training.paper_terms import crop_skeletons, refined_terms, skeleton_terms, twist_terms
 from mesh_perception.training.paper_validation import validation_samples, validation_scores
@@ -102,7 +103,7 @@ class PaperTask:
         self.settings, self.poses, self.device, self.seed = settings, poses, torch.device(device), config.seed
         self.batch_size = config.batch_size
         self.cpu_body, self.body = body, body.to(device)
-        self.sparse_body = _regressed_part(self.body)
+        self.sparse_body = regressed_body(self.body)
         self.sizes = _sizes_of_refiner(settings)
         self.modules = _networks(settings, body.num_betas, self.sizes, self.device)
         self.weights = dict.fromkeys(TERMS, 1.0) | settings.weights
@@ -142,7 +143,7 @@ class PaperTask:
             terms |= refined_terms(self.sparse_body, refined, batch)
             fakes = {'pose_discriminator': refined.rotations, 'shape_discriminator': refined.betas}
             for (name, fake), term in zip(fakes.items(), TERMS[-2:], strict=True):
-                terms[term] = masked_mean(generator_loss(_judged(self.modules[name], fake)))
+                terms[term] = masked_mean(generator_loss(judged(self.modules[name], fake)))
         weights = self.weights if step >= self.settings.absolute_from else self.weights | {'absolute': 0.0}
         losses = {name: weights[name] * value for name, value in terms.items()}
         return losses, {name: fake.detach() for name, fake in fakes.items()}
@@ -210,12 +211,6 @@ class PaperTask:
         }
 
 
-def _judged(module, fake):
-    """What a discriminator says, without a gradient for itself."""
-    weights = {name: weight.detach() for name, weight in module.named_parameters()}
-    return torch.func.functional_call(module, weights, (fake,))
-
-
 def _sizes_of_refiner(settings):
     """As a model set's configuration names them."""
     return {
@@ -242,17 +237,6 @@ def _networks(settings, num_betas, sizes, device):
         'shape_discriminator': ShapeDiscriminator(num_betas),
     }
     return {name: module.to(device, memory_format=torch.channels_last) for name, module in modules.items()}
-
-
-def _regressed_part(body):
-    """The body's vertices that its regressor looks at, for P_ref without the rest of the mesh."""
-    used = (body.regressor != 0).any(0).nonzero()[:, 0]
-    return replace(
-        body,
-        **{name: getattr(body, name)[used] for name in ('v_template', 'shapedirs', 'posedirs', 'weights')},
-        regressor=body.regressor[:, used],
-        **{name: getattr(body, name)[:0] for name in ('faces', 'light_vertices', 'light_faces')},
-    )
 
 
 def _check(settings):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mesh_perception.geometry.rotations import axis_angle_to_matrix
-from mesh_perception.training.discriminators import PoseDiscriminator, ShapeDiscriminator
+from mesh_perception.training.discriminators import PoseDiscriminator, ShapeDiscriminator, judged
 from mesh_perception.training.losses import discriminator_loss
 
 
@@ -51,3 +51,12 @@ def test_trained_with_eq_14_they_tell_real_from_estimated(kind):
         optimizer.step()
     with torch.no_grad():  # of samples that it has not seen
         assert network(real[128:])[:, -1].mean() > network(fake[128:])[:, -1].mean() + 0.3
+
+
+def test_who_is_judged_gets_the_gradient_and_not_the_judge():
+    torch.manual_seed(0)
+    network, fake = ShapeDiscriminator(10), torch.randn(4, 10, requires_grad=True)
+    answer = judged(network, fake)
+    assert torch.equal(answer, network(fake))
+    answer.sum().backward()
+    assert (fake.grad != 0).any() and all(p.grad is None for p in network.parameters())
