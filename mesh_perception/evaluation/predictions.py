@@ -42,10 +42,11 @@ def predict(pipeline, frames: Sequence[Frame], folder, boxes='detector') -> Iter
     """Yields each frame with its People, as a single image: nothing is known of the frames before it.
 
     boxes: 'detector', or 'truth': one person in each of the frame's own boxes, in their order. Answers are kept in
-    FOLDER/predictions and are not computed again, unless the frame's camera or boxes changed. Shows progress.
+    FOLDER/predictions/DIGEST, a folder for each combination of models, code, device and boxes, and are not computed
+    again, unless the frame's camera or boxes changed. Shows progress.
 
-    Raises PredictionsError if the folder holds predictions of other models or other code, if two frames have one name,
-    and, naming the file, for an image that cannot be read.
+    Raises PredictionsError if two frames have one name and, naming the file, for an image that cannot be read and for
+    kept answers that are of something else than their folder says.
     """
     if boxes not in BOXES:
         raise PredictionsError(f'boxes {boxes!r}: expected one of {", ".join(BOXES)}')
@@ -53,7 +54,8 @@ def predict(pipeline, frames: Sequence[Frame], folder, boxes='detector') -> Iter
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise PredictionsError(f'{twice}: two frames of this name, expected one')
-    store = _Store(Path(folder) / 'predictions', fingerprint(pipeline, boxes))
+    digest = fingerprint(pipeline, boxes)
+    store = _Store(Path(folder) / 'predictions' / digest[:16], digest)
     try:
         with tqdm(total=len(frames), unit='image', disable=not sys.stderr.isatty()) as bar:
             for frame in frames:
@@ -132,8 +134,7 @@ class _Store:
             header = file.metadata() or {}
         if header.get('fingerprint') != self.digest:
             raise PredictionsError(
-                f'{self.folder}: holds predictions of other models, code, device or boxes; name another folder with '
-                '--out, or delete this one'
+                f'{path}: predictions of other models, code, device or boxes than those of its folder; delete it'
             )
         start = 0
         for key, count in json.loads(header['frames']):

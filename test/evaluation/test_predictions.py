@@ -83,10 +83,20 @@ def test_another_camera_has_another_answer(pipeline, frames, tmp_path):
     assert after.joints[0, 0, 2] > 1.3 * before.joints[0, 0, 2]
 
 
-def test_predictions_of_something_else_are_refused(pipeline, frames, tmp_path):
-    list(predict(pipeline, frames[1:], tmp_path))
-    with pytest.raises(PredictionsError, match=r'predictions: holds predictions of other .*--out') as refused:
-        list(predict(pipeline, frames[1:], tmp_path, 'truth'))
+def test_predictions_of_something_else_are_kept_apart(pipeline, frames, tmp_path):
+    detected = dict(zip('ab', (people for _, people in predict(pipeline, frames, tmp_path)), strict=True))
+    (first,) = (tmp_path / 'predictions').iterdir()
+    in_boxes = [people for _, people in predict(pipeline, frames, tmp_path, 'truth')]
+    assert not same(in_boxes[0], detected['a'])
+    (second,) = {*(tmp_path / 'predictions').iterdir()} - {first}
+    again = [Frame(frame.name, refuse, frame.camera, frame.boxes) for frame in frames]
+    (_, one), _ = predict(pipeline, again, tmp_path)
+    assert same(one, detected['a'])
+    # A file that was moved there is not taken for the folder's own.
+    (moved,) = second.iterdir()
+    moved.rename(first / 'moved.safetensors')
+    with pytest.raises(PredictionsError, match=r'moved\.safetensors: predictions of other .*delete it') as refused:
+        list(predict(pipeline, frames, tmp_path))
     assert '\n' not in str(refused.value)
 
 

@@ -51,7 +51,7 @@ def scenes():
 @pytest.fixture(scope='module')
 def answers(run):
     """What was kept: a dict of arrays a scene."""
-    (path,) = (run[0] / 'predictions').glob('*.safetensors')
+    (path,) = (run[0] / 'predictions').glob('*/*.safetensors')
     with safe_open(str(path), 'numpy') as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}
         counts = [count for _, count in json.loads(file.metadata()['frames'])]
