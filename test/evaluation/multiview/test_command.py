@@ -23,7 +23,7 @@ from mesh_perception.media import VideoFile, read_frames
 from mesh_perception.pipeline import MeshPipeline
 from mesh_perception.weights.store import path_of
 
-FRAMES = 12
+FRAMES = 6
 HEAVY = 'blazepose_heavy'
 KEYS = {'mpjpe_mm', 'pa_mpjpe_mm', 'depth_error_m', 'jitter_mm', 'found'}
 
@@ -52,7 +52,9 @@ def recorded(short_footage, monkeypatch):
     with np.load(Path(__file__).parents[2] / 'data' / 'single_person_keypoints.npz', allow_pickle=False) as arrays:
         recorded = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     monkeypatch.setattr(footage, 'path_of', short_footage)
-    monkeypatch.setattr(reference, 'find_keypoints', lambda scene, camera, folder, finder=None: recorded[camera])
+    monkeypatch.setattr(
+        reference, 'find_keypoints', lambda scene, camera, folder, finder=None: recorded[camera][:FRAMES]
+    )
 
 
 @pytest.fixture
