@@ -16,7 +16,7 @@ def inside(points, vertices, faces):
         to = vertices - points[one]
         length = np.linalg.norm(to, axis=-1)
         (a, b, c), (la, lb, lc) = to[faces.T], length[faces.T]
-        volume = np.linalg.det(np.stack((a, b, c), 1))
+        volume = (a * np.cross(b, c)).sum(-1)
         scale = la * lb * lc + (a * b).sum(-1) * lc + (b * c).sum(-1) * la + (c * a).sum(-1) * lb
         numbers[one] = np.arctan2(volume, scale).sum() / (2 * np.pi)
     return numbers > 0.5
