@@ -62,6 +62,9 @@ def run(arguments):
     check_files(config)
     body = load_body(config.body)
     smpl = len(body.v_template) == SMPL_VERTICES
+    for option in ('smpl', 'regressors'):
+        if not arguments.measure and getattr(arguments, option) is not None:
+            require_smpl(body, f'--{option}')
     protocol = PROTOCOLS[arguments.measure or ('spin' if smpl else 'common')]
     if protocol.bodies:
         require_smpl(body, f'--protocol {protocol.name}')

@@ -79,14 +79,22 @@ def read_sequence(path: Path, split: str) -> Sequence:
         if path.stat().st_size > LARGEST_FILE:
             raise RefusedError(f'too large for a sequence of 3DPW (more than {LARGEST_FILE} bytes)')
         with path.open('rb') as file:
-            content = load_records(file)
-        if not isinstance(content, dict):
-            raise RefusedError('not a sequence of 3DPW, expected a pickled dictionary')
+            content = _dictionary(file)
         return _sequence(content, path.stem, split)
     except RefusedError as error:
         raise DatasetError(f'{path}: {error}') from None
     except OSError as error:
         raise DatasetError(f'{path}: {error.strerror or error}') from None
+
+
+def _dictionary(file):
+    try:
+        content = load_records(file)
+    except RefusedError as error:
+        raise RefusedError(f'{error}; expected a sequence of 3DPW') from None
+    if not isinstance(content, dict):
+        raise RefusedError('not a sequence of 3DPW, expected a pickled dictionary')
+    return content
 
 
 def _sequence(content, name, split):

@@ -209,6 +209,7 @@ def evaluate(*arguments):
             ['--protocol', 'spin'],
             "--protocol spin: needs SMPL's 6890 vertices, and the body anny-open-1 has 13718; give",
         ),
+        (['--smpl', 'data'], "--smpl: needs SMPL's 6890 vertices, and the body anny-open-1 has 13718; give"),
         (['--protocol', 'common'], 'sequenceFiles/test: no such folder; expected'),
         (['--protocol', 'spin', '--body', 'SMPL_MALE.pkl'], '--protocol spin: needs the SMPL bodies of the truth'),
         (['--body', 'SMPL_MALE.pkl', '--smpl', '.'], '--protocol spin: needs J_regressor_h36m.npy; give --regressors'),

@@ -126,7 +126,7 @@ def test_a_foreign_file_is_refused_in_one_line(tmp_path, content, change, says, 
 def test_what_is_no_pickle_of_a_dictionary_is_refused(tmp_path, data):
     path = tmp_path / 'x.pkl'
     path.write_bytes(data)
-    with pytest.raises(DatasetError, match=f'^{path}: '):
+    with pytest.raises(DatasetError, match=f'^{path}: .*expected'):
         read_sequence(path, 'test')
 
 
