@@ -188,13 +188,9 @@ def load_config(models='embedded', overrides=None):
     path in `overrides` starts at the current folder, as its `folder` does; `package:NAME` is a file in the package.
     Raises ConfigurationError that names the file and the key.
     """
-    path, shipped = _model_set_path(models)
-    try:
-        data = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f'{path}: not readable as YAML: {" ".join(str(error).split())}') from None
-    if not isinstance(data, dict):
-        raise ConfigurationError(f'{path}: expected keys and values, got {type(data).__name__}')
+    path = file_of(models, 'models', 'model set')
+    shipped = path != Path(models)
+    data = read_keys(path)
     data.setdefault('name', path.stem)
     overrides = overrides or {}
     for key, value in sorted(overrides.items(), key=lambda item: not item[0].endswith('.kind')):
@@ -207,21 +203,38 @@ def load_config(models='embedded', overrides=None):
 
 def model_sets():
     """The names of the sets that ship with the package."""
-    return sorted(p.stem for p in (config_directory() / 'models').glob('*.yaml'))
+    return shipped_names('models')
 
 
-def _model_set_path(models):
-    """(the YAML file, whether it is one that ships with the package)."""
-    path = Path(models)
+def shipped_names(folder):
+    """The names of the YAML files in a folder of config/."""
+    return sorted(p.stem for p in (config_directory() / folder).glob('*.yaml'))
+
+
+def file_of(name, folder, what):
+    """The YAML file of a name in a folder of config/, or of a path as given. Raises ConfigurationError saying what."""
+    path = Path(name)
     if path.suffix in ('.yaml', '.yml'):
         if not path.is_file():
-            raise ConfigurationError(f'{models}: no such model set file')
-        return path, False
-    if models not in model_sets():
+            raise ConfigurationError(f'{name}: no such {what} file')
+        return path
+    names = shipped_names(folder)
+    if name not in names:
         raise ConfigurationError(
-            f'unknown model set {models!r}: expected one of {", ".join(model_sets())}, or the path of a .yaml file'
+            f'unknown {what} {str(name)!r}: expected one of {", ".join(names)}, or the path of a .yaml file'
         )
-    return config_directory() / 'models' / f'{models}.yaml', True
+    return config_directory() / folder / f'{name}.yaml'
+
+
+def read_keys(path):
+    """What a YAML file says, as a dict. Raises ConfigurationError that names the file."""
+    try:
+        data = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f'{path}: not readable as YAML: {" ".join(str(error).split())}') from None
+    if not isinstance(data, dict):
+        raise ConfigurationError(f'{path}: expected keys and values, got {type(data).__name__}')
+    return data
 
 
 def _set(data, dotted, value, source):

@@ -2,13 +2,9 @@
 
 import importlib
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mesh_perception.configuration import ConfigurationError, _build
-from mesh_perception.resources import config_directory
+from mesh_perception.configuration import ConfigurationError, _build, file_of, read_keys, shipped_names
 
 # Each module has Settings and make_task, see training.task.
 TASKS = {
@@ -54,13 +50,8 @@ MAY_CHANGE = ('name', 'epochs', 'log_every', 'checkpoint_every', 'validate_every
 
 def load_training_config(recipe) -> TrainingConfig:
     """recipe: a name in config/training, or the path of a YAML file. Raises ConfigurationError naming file and key."""
-    path = _path(recipe)
-    try:
-        data = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f'{path}: not readable as YAML: {" ".join(str(error).split())}') from None
-    if not isinstance(data, dict):
-        raise ConfigurationError(f'{path}: expected keys and values, got {type(data).__name__}')
+    path = file_of(recipe, 'training', 'training')
+    data = read_keys(path)
     settings = data.pop('settings', None) or {}
     if not isinstance(settings, dict):
         raise ConfigurationError(f"{path}: 'settings' must hold keys, got {settings!r}")
@@ -80,20 +71,7 @@ def task_module(name):
 
 def recipes():
     """The names of the training files that ship with the package."""
-    return sorted(p.stem for p in (config_directory() / 'training').glob('*.yaml'))
-
-
-def _path(recipe):
-    path = Path(recipe)
-    if path.suffix in ('.yaml', '.yml'):
-        if not path.is_file():
-            raise ConfigurationError(f'{recipe}: no such training file')
-        return path
-    if recipe not in recipes():
-        raise ConfigurationError(
-            f'unknown training {str(recipe)!r}: expected one of {", ".join(recipes())}, or the path of a .yaml file'
-        )
-    return config_directory() / 'training' / f'{recipe}.yaml'
+    return shipped_names('training')
 
 
 def _check_values(path, config, prefix):
