@@ -199,6 +199,9 @@ def test_each_term_trains_the_networks_it_is_about(folder):
             if any(p.grad is not None and (p.grad != 0).any() for p in module.parameters())
         }
         assert reached == LEARNS[name], name
+    sum(losses.values()).backward()  # every weight takes part in every step, which several processes rely on
+    networks = [module for name, module in task.modules.items() if name not in task.discriminators]
+    assert all(p.grad is not None for network in networks for p in network.parameters())
 
 
 def test_the_discriminators_learn_from_their_own_losses(folder):
@@ -381,3 +384,22 @@ def test_without_data_it_says_what_makes_some(pairs, tmp_path):
     save_pairs(tmp_path / 'a.safetensors', pairs[pairs.scenes == 10], {})
     with pytest.raises(ValueError, match='0 pictures to learn from, expected at least 2'):
         make_task(config_of(), tmp_path, CPU)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_on_a_gpu_it_finds_the_same_errors_and_its_losses_are_finite(folder):
+    figures = []
+    for device in ('cpu', 'cuda'):
+        torch.manual_seed(0)
+        task = EmbeddedTask(config_of(), folder, device)
+        batch = next(task.batches(0, 0, 0, 1))
+        losses, fakes = task.losses(batch, 0)
+        losses |= task.discriminator_losses(batch, fakes)
+        assert all(loss.isfinite() and loss.device.type == device for loss in losses.values())
+        task = EmbeddedTask(config_of(), folder, device)
+        for name, module in task.modules.items():
+            module.load_state_dict(figures[0][1][name] if figures else module.state_dict())
+            module.eval()
+        figures.append((task.validate(), {name: module.state_dict() for name, module in task.modules.items()}))
+    assert figures[1][0] == pytest.approx(figures[0][0], rel=1e-2)
