@@ -31,6 +31,26 @@ class _Batch:
         parts = {f.name: [getattr(b, f.name) for b in batches] for f in fields(cls)}
         return cls(**{n: type(p[0]).cat(p) if isinstance(p[0], _Batch) else torch.cat(p) for n, p in parts.items()})
 
+    def tensors(self, prefix=''):
+        """{dotted name: tensor}, those of batches within batches too: what a file holds."""
+        named = {}
+        for f in fields(self):
+            value, name = getattr(self, f.name), prefix + f.name
+            named |= value.tensors(f'{name}.') if isinstance(value, _Batch) else {name: value.contiguous()}
+        return named
+
+    @classmethod
+    def of_tensors(cls, tensors, prefix=''):
+        """The inverse of `tensors`. Raises KeyError for one that is missing."""
+        return cls(
+            **{
+                f.name: f.type.of_tensors(tensors, f'{prefix}{f.name}.')
+                if issubclass(f.type, _Batch)
+                else tensors[prefix + f.name]
+                for f in fields(cls)
+            }
+        )
+
     @classmethod
     def where(cls, mask, a, b):
         """Row i of `a` where mask[i], else of `b`; mask (N,) bool."""

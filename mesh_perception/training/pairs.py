@@ -5,7 +5,7 @@ a look: the crop from the detection, and the crop from the first look's landmark
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from mesh_perception.skeleton.landmark_joints import skeletons_from_landmarks
 from mesh_perception.skeleton.stages import second_is_better
 from mesh_perception.synthetic.labels import label
 from mesh_perception.tensor_files import TensorFileError, open_safetensors, write_safetensors
-from mesh_perception.types import Regions, _Batch
+from mesh_perception.types import _Batch
 
 FORMAT = 'mesh_perception pairs 1'
 NEAR = 0.25  # of the person's height in the picture: mean distance of joints within which somebody was found
@@ -115,7 +115,8 @@ def _samples(scene, truth, who, landmarks, look):
 
 def save_pairs(path, pairs, description):
     """Writes pairs to a safetensors file; description: dict of JSON values (networks, poses, settings)."""
-    tensors = {name: x.half() if name in _HALF else x for name, x in _flat(pairs)}
+    tensors = pairs.tensors()
+    tensors |= {name: tensors[name].half() for name in _HALF}
     write_safetensors(path, tensors, {'format': FORMAT, 'description': json.dumps(description)})
 
 
@@ -131,30 +132,8 @@ def _read(path):
     with open_safetensors(path) as file:
         if (file.metadata() or {}).get('format') != FORMAT:
             raise TensorFileError(f'{path}: not pairs of this version, expected {FORMAT!r}')
-        names = set(file.keys())
-        return _unflat(Pairs, {name: file.get_tensor(name) for name in names}, '', path)
-
-
-_NESTED = {'landmarks': Landmarks, 'next': Regions, 'truth': Truth}
-
-
-def _flat(batch, prefix=''):
-    for field in fields(batch):
-        value = getattr(batch, field.name)
-        if isinstance(value, _Batch):
-            yield from _flat(value, f'{prefix}{field.name}.')
-        else:
-            yield prefix + field.name, value.contiguous()
-
-
-def _unflat(kind, tensors, prefix, path):
-    values = {}
-    for field in fields(kind):
-        name = prefix + field.name
-        if field.name in _NESTED:
-            values[field.name] = _unflat(_NESTED[field.name], tensors, f'{name}.', path)
-        elif name not in tensors:
-            raise TensorFileError(f'{path}: no tensor {name!r} in it')
-        else:
-            values[field.name] = tensors[name].float() if name in _HALF else tensors[name]
-    return kind(**values)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    try:
+        return Pairs.of_tensors(tensors | {name: tensors[name].float() for name in _HALF})
+    except KeyError as error:
+        raise TensorFileError(f'{path}: no tensor {error} in it') from None

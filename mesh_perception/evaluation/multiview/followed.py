@@ -1,7 +1,7 @@
 """What the pipeline says about every frame of one camera's video, as the node runs it: people are followed."""
 
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -53,29 +53,9 @@ def follow_once(pipeline, images, camera, rate, path, label='') -> Followed:
     try:
         with open_safetensors(path) as file:
             if (file.metadata() or {}).get('key') == key:
-                return _unflatten(Followed, {name: file.get_tensor(name) for name in file.keys()})
+                return Followed.of_tensors({name: file.get_tensor(name) for name in file.keys()})
     except TensorFileError:
         pass  # not there yet, or cut short: made anew
     followed = follow(pipeline, images(), camera, rate, label)
-    write_safetensors(path, dict(_flatten(followed)), {'key': key})
+    write_safetensors(path, followed.tensors(), {'key': key})
     return followed
-
-
-def _flatten(batch, prefix=''):
-    for f in fields(batch):
-        value = getattr(batch, f.name)
-        if isinstance(value, _Batch):
-            yield from _flatten(value, f'{prefix}{f.name}.')
-        else:
-            yield prefix + f.name, value
-
-
-def _unflatten(cls, tensors, prefix=''):
-    return cls(
-        **{
-            f.name: _unflatten(f.type, tensors, f'{prefix}{f.name}.')
-            if issubclass(f.type, _Batch)
-            else tensors[prefix + f.name]
-            for f in fields(cls)
-        }
-    )

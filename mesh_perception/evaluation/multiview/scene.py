@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mesh_perception.configuration import RefinementConfig, TwistShapeConfig
+from mesh_perception.configuration import NONE, RefinementConfig, TwistShapeConfig
 from mesh_perception.evaluation.multiview import footage
 from mesh_perception.evaluation.multiview.figures import Figures, figures
 from mesh_perception.evaluation.multiview.followed import Followed, WatchedPipeline, follow_once
@@ -26,10 +26,15 @@ class SceneResult:
 
 
 def untrained(config):
-    """The same model set with twists from hints and betas from bone lengths, not refined; None where it is that."""
-    plain = replace(config, twist_shape=TwistShapeConfig(), refinement=RefinementConfig())
-    same = (config.twist_shape.kind, config.refinement.kind) == (plain.twist_shape.kind, plain.refinement.kind)
-    return None if same else plain
+    """The same model set without a learned correction of landmarks, with twists from hints and betas from bone lengths,
+    not refined; None where it is that."""
+    skeleton = replace(config.skeleton, head=NONE)
+    plain = replace(config, skeleton=skeleton, twist_shape=TwistShapeConfig(), refinement=RefinementConfig())
+    return None if _trained_parts(plain) == _trained_parts(config) else plain
+
+
+def _trained_parts(config):
+    return config.skeleton.head, config.twist_shape.kind, config.refinement.kind
 
 
 def measure(scene, cameras, pipeline, baseline, folder) -> SceneResult:
