@@ -1,10 +1,10 @@
 """Training files: YAML read into dataclasses that refuse what they do not know."""
 
 import importlib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mesh_perception.configuration import ConfigurationError, _build, file_of, read_keys, shipped_names
+from mesh_perception.yaml_files import ConfigurationError, build, field, file_of, read_keys, shipped_names
 
 # Each module has Settings and make_task, see training.task.
 TASKS = {
@@ -15,12 +15,12 @@ TASKS = {
 
 def within(default, low, high):
     """A key whose value lies in [low, high]."""
-    return field(default=default, metadata={'within': (low, high)})
+    return field(default, within=(low, high))
 
 
 def one_of(*choices):
     """A key with these values, the first being the default."""
-    return field(default=choices[0], metadata={'choices': choices})
+    return field(choices[0], choices=choices)
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,10 @@ def load_training_config(recipe) -> TrainingConfig:
     settings = data.pop('settings', None) or {}
     if not isinstance(settings, dict):
         raise ConfigurationError(f"{path}: 'settings' must hold keys, got {settings!r}")
-    config = _build(TrainingConfig, {'name': path.stem, **data}, str(path), '')
+    config = build(TrainingConfig, {'name': path.stem, **data}, str(path))
     if config.task not in TASKS:
         raise ConfigurationError(f"{path}: 'task' must be one of {', '.join(TASKS)}, got {config.task!r}")
-    settings = _build(task_module(config.task).Settings, settings, str(path), 'settings.')
-    _check_values(path, config, '')
-    _check_values(path, settings, 'settings.')
+    settings = build(task_module(config.task).Settings, settings, str(path), 'settings.')
     return replace(config, settings=settings)
 
 
@@ -72,13 +70,3 @@ def task_module(name):
 def recipes():
     """The names of the training files that ship with the package."""
     return shipped_names('training')
-
-
-def _check_values(path, config, prefix):
-    for f in fields(config):
-        value, key = getattr(config, f.name), f'{path}: {prefix + f.name!r}'
-        low, high = f.metadata.get('within', (None, None))
-        if low is not None and not low <= value <= high:
-            raise ConfigurationError(f'{key} must lie in [{low}, {high}], got {value!r}')
-        if value not in f.metadata.get('choices', (value,)):
-            raise ConfigurationError(f'{key} must be one of {", ".join(f.metadata["choices"])}, got {value!r}')
