@@ -14,7 +14,7 @@ from mesh_perception.configuration import (
     model_sets,
     require,
 )
-from mesh_perception.resources import config_directory
+from mesh_perception.resources import config_directory, data_file
 
 
 @pytest.fixture(autouse=True)
@@ -180,3 +180,10 @@ def test_a_missing_file_is_told_in_one_line_with_how_to_get_it(cache):
         require(path.parent, file.what, file.how)
     path.touch()
     assert require(file.path, file.what, file.how) == path
+
+
+def test_a_file_of_the_package_is_named_without_knowing_where_it_lies():
+    assert load_config('embedded', {'body': 'package:open_body.npz'}).body == str(data_file('open_body.npz'))
+    head = load_config('embedded', {'skeleton.head': 'package:head.safetensors'})
+    assert [file.key for file in model_files(head)] == ['skeleton.head']
+    assert not model_files(load_config('embedded'))
