@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 _FEWEST = 5  # samples, from which they say something about others
+RESAMPLED = 300  # draws of whole tracks
 
 
 class Estimate(NamedTuple):
@@ -48,3 +49,17 @@ class Bootstrap:
         there = ~np.isnan(values)
         sums = np.bincount(owners[there], values[there], minlength=self.samples)
         return self.ratio(sums, np.bincount(owners[there], minlength=self.samples))
+
+
+def track_interval(errors: np.ndarray, tracks: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the mean of errors (N,) by drawing whole tracks (N,) int: frames of one are much alike.
+
+    NaN for one track.
+    """
+    sums, counts = np.bincount(tracks, errors), np.bincount(tracks)
+    sums, counts = sums[counts > 0], counts[counts > 0]
+    if len(counts) < 2:
+        return np.nan, np.nan
+    drawn = np.random.default_rng(0).integers(0, len(counts), (RESAMPLED, len(counts)))
+    low, high = np.percentile(sums[drawn].sum(1) / counts[drawn].sum(1), (2.5, 97.5))
+    return float(low), float(high)

@@ -152,7 +152,7 @@ class _Store:
                 names = {field.name for field in dataclasses.fields(People)}
                 if set(file.keys()) != names:
                     raise TensorFileError(f'{path}: not predictions of this version, expected {", ".join(names)}')
-                self.people = People(**{name: file.get_tensor(name) for name in names})
+                self.people = People.of_tensors({name: file.get_tensor(name) for name in names})
             self.opened = path
         return self.people[start:stop].clone()
 
@@ -169,8 +169,7 @@ class _Store:
             number = len(list(self.folder.glob('*.safetensors')))
             path = self.folder / f'{number:06d}.safetensors'
             header = {'fingerprint': self.digest, 'frames': json.dumps(keys)}
-            tensors = {field.name: getattr(people, field.name) for field in dataclasses.fields(People)}
-            write_safetensors(path, tensors, header)
+            write_safetensors(path, people.tensors(), header)
             self._index(path)
             self.waiting = {}
         self.since = time.monotonic()

@@ -9,7 +9,6 @@ the head is so with the head's dropout in it, whose noise stands for the larger 
 has not learned from.
 """
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +30,8 @@ from mesh_perception.training.embedded_data import Batch, read_pairs, split_by_s
 from mesh_perception.training.embedded_terms import TERMS, head_terms, refined_terms, twist_terms
 from mesh_perception.training.embedded_validation import placed, validation_figures
 from mesh_perception.training.losses import discriminator_loss, generator_loss, masked_mean
-from mesh_perception.training.settings import one_of, within
+from mesh_perception.training.settings import check_weights, one_of, within
+from mesh_perception.training.task import refiner_and_rest
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,8 @@ class EmbeddedTask:
         self.weights = dict.fromkeys(TERMS, 1.0) | self.settings.weights
 
     def parameter_groups(self, config):
-        """Adam's groups: the refiner, and the rest (Sec. 3.4)."""
-        rest = [*self.modules['landmark_head'].parameters(), *self.modules['twist_shape'].parameters()]
-        return [
-            {'params': list(self.modules['refiner'].parameters()), 'lr': config.refiner_learning_rate},
-            {'params': rest, 'lr': config.learning_rate},
-        ]
+        """Adam's groups."""
+        return refiner_and_rest(self, config)
 
     def batches(self, epoch, start, rank, world):
         """Whole pictures, in another order each epoch; the last few that fill no step are left out of it."""
@@ -175,10 +171,4 @@ def _networks(settings, num_betas, device):
 def _check(config):
     if config.precision != 'float32':
         raise ValueError(f'precision: {config.precision}, expected float32: these networks are small')
-    weights = config.settings.weights
-    unknown = set(weights) - set(TERMS)
-    if unknown:
-        raise ValueError(f'settings.weights: unknown {", ".join(sorted(unknown))}; expected some of {", ".join(TERMS)}')
-    for name, value in weights.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            raise ValueError(f'settings.weights.{name}: {value!r}, expected a number that is not negative')
+    check_weights(config.settings.weights, TERMS)

@@ -36,7 +36,8 @@ from mesh_perception.training.discriminators import PoseDiscriminator, ShapeDisc
 from mesh_perception.training.losses import discriminator_loss, generator_loss, masked_mean
 from mesh_perception.training.paper_terms import crop_skeletons, refined_terms, skeleton_terms, twist_terms
 from mesh_perception.training.paper_validation import validation_samples, validation_scores
-from mesh_perception.training.settings import one_of, within
+from mesh_perception.training.settings import check_weights, one_of, within
+from mesh_perception.training.task import refiner_and_rest
 from mesh_perception.types import BodyParameters, Skeletons
 
 TERMS = (
@@ -114,12 +115,8 @@ class PaperTask:
         self._validation = None
 
     def parameter_groups(self, config):
-        """Adam's groups: the refiner, and the rest (Sec. 3.4)."""
-        rest = [*self.modules['skeleton'].parameters(), *self.modules['twist_shape'].parameters()]
-        return [
-            {'params': list(self.modules['refiner'].parameters()), 'lr': config.refiner_learning_rate},
-            {'params': rest, 'lr': config.learning_rate},
-        ]
+        """Adam's groups."""
+        return refiner_and_rest(self, config)
 
     def batches(self, epoch, start, rank, world):
         """Samples of config.batch_size / world people each."""
@@ -240,11 +237,6 @@ def _networks(settings, num_betas, sizes, device):
 
 
 def _check(settings):
-    unknown = set(settings.weights) - set(TERMS)
-    if unknown:
-        raise ValueError(f'settings.weights: unknown {", ".join(sorted(unknown))}; expected some of {", ".join(TERMS)}')
-    for name, value in settings.weights.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float('inf'):
-            raise ValueError(f'settings.weights.{name}: {value!r}, expected a number that is not negative')
+    check_weights(settings.weights, TERMS)
     if settings.size % STRIDE:
         raise ValueError(f'settings.size: {settings.size}, expected a multiple of {STRIDE}')

@@ -1,6 +1,7 @@
 """Training files: YAML read into dataclasses that refuse what they do not know."""
 
 import importlib
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,3 +71,13 @@ def task_module(name):
 def recipes():
     """The names of the training files that ship with the package."""
     return shipped_names('training')
+
+
+def check_weights(weights, terms):
+    """Factors of losses, {name: number}. Raises ValueError for one that is none of `terms` or no finite number >= 0."""
+    unknown = set(weights) - set(terms)
+    if unknown:
+        raise ValueError(f'settings.weights: unknown {", ".join(sorted(unknown))}; expected some of {", ".join(terms)}')
+    for name, value in weights.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            raise ValueError(f'settings.weights.{name}: {value!r}, expected a number that is not negative')

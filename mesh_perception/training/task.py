@@ -52,3 +52,13 @@ class Task(Protocol):
     def descriptions(self) -> dict[str, Description]:
         """{name of a module: Description} of the networks to hand over at the end, in files NAME.safetensors, as
         parts.py expects them of a model set; the trainer fills in `training`."""
+
+
+def refiner_and_rest(task: Task, config) -> list[dict]:
+    """Adam's groups of Sec. 3.4, for a task with a `refiner`: the refiner, and all else but the discriminators."""
+    apart = ('refiner', *task.discriminators)
+    rest = [p for name, module in task.modules.items() if name not in apart for p in module.parameters()]
+    return [
+        {'params': list(task.modules['refiner'].parameters()), 'lr': config.refiner_learning_rate},
+        {'params': rest, 'lr': config.learning_rate},
+    ]

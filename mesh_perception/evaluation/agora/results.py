@@ -8,10 +8,10 @@ import torch
 
 from mesh_perception.evaluation.agora.scoring import figures
 from mesh_perception.evaluation.agora.validation import Case, Measure, Validation
+from mesh_perception.evaluation.bootstrap import track_interval
 from mesh_perception.evaluation.plots import around, binned_error, joint_bars, side_by_side
 from mesh_perception.evaluation.published import AGORA
 from mesh_perception.evaluation.report import Picture, Report, Table
-from mesh_perception.evaluation.threedpw.results import track_interval
 from mesh_perception.visualization.overlay import Overlay
 
 _OCCLUSIONS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90)  # percent; the benchmark's own bins

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from mesh_perception.evaluation.bootstrap import RESAMPLED, track_interval
 from mesh_perception.evaluation.plots import around, binned_error, joint_bars, side_by_side
 from mesh_perception.evaluation.published import THREEDPW
 from mesh_perception.evaluation.report import Picture, Report, Table
@@ -18,7 +19,6 @@ from mesh_perception.visualization.overlay import Overlay
 
 _DISTANCES = (0, 3, 5, 8, np.inf)  # m
 _KEYPOINTS = (0, 10, 14, 17, 19)  # of OpenPose's 18
-_RESAMPLED = 300
 
 
 @dataclass
@@ -121,7 +121,7 @@ def _plots(setting, scores):
     found = [row for row in scores.detail if row['found']]
     errors = np.array([row['mpjpe_mm'] for row in found])
     tracks = np.unique([f'{row["sequence"]} {row["person"]}' for row in found], return_inverse=True)[1]
-    note = f'MPJPE of found people; intervals of 95 % from {_RESAMPLED} draws of whole tracks'
+    note = f'MPJPE of found people; intervals of 95 % from {RESAMPLED} draws of whole tracks'
     for title, quantity, key, edges, whole in (
         ('Error by distance', 'distance of the pelvis, m', 'distance_m', _DISTANCES, 0),
         ('Error by occlusion', "OpenPose's keypoints that were seen, of 18", 'keypoints_seen', _KEYPOINTS, 1),
@@ -133,20 +133,6 @@ def _plots(setting, scores):
         means = [errors[inside].mean() for *_, inside in bins]
         intervals = [track_interval(errors[inside], tracks[inside]) for *_, inside in bins]
         yield binned_error(title, quantity, labels, means, intervals, [int(i.sum()) for *_, i in bins], note=note)
-
-
-def track_interval(errors: np.ndarray, tracks: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the mean of errors (N,) by drawing whole tracks (N,) int: frames of one are much alike.
-
-    NaN for one track.
-    """
-    sums, counts = np.bincount(tracks, errors), np.bincount(tracks)
-    sums, counts = sums[counts > 0], counts[counts > 0]
-    if len(counts) < 2:
-        return np.nan, np.nan
-    drawn = np.random.default_rng(0).integers(0, len(counts), (_RESAMPLED, len(counts)))
-    low, high = np.percentile(sums[drawn].sum(1) / counts[drawn].sum(1), (2.5, 97.5))
-    return float(low), float(high)
 
 
 def _worst(scores, pipeline):

@@ -13,11 +13,12 @@ import torch
 from mesh_perception.body import skin
 from mesh_perception.cli import main
 from mesh_perception.configuration import load_config
+from mesh_perception.evaluation.bootstrap import track_interval
 from mesh_perception.evaluation.joint_sets import load_regressor
 from mesh_perception.evaluation.report import Picture
 from mesh_perception.evaluation.threedpw.errors import summarize
 from mesh_perception.evaluation.threedpw.protocols import PROTOCOLS
-from mesh_perception.evaluation.threedpw.results import Setting, make_report, track_interval
+from mesh_perception.evaluation.threedpw.results import Setting, make_report
 from mesh_perception.evaluation.threedpw.scoring import looks, match, score, true_boxes
 from mesh_perception.evaluation.threedpw.sequences import read_sequence
 from mesh_perception.evaluation.threedpw.truth import load_true_body, tracks
