@@ -58,6 +58,8 @@ class TwistShapeConfig:
     kind: str = field('none', choices=('none', 'network'))
     weights: str = field('twist_shape.safetensors', kind='network', file=True)
     hidden: int = field(1024, kind='network', within=(1, 8192))  # width of its two layers
+    # Where the betas come from: this network, or bone lengths as with kind none.
+    shape: str = field('network', kind='network', choices=('network', 'bones'))
 
 
 @dataclass(frozen=True)

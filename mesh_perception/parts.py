@@ -60,7 +60,8 @@ def make_twist_shape(config, features, body, device, random=False):
     part = config.twist_shape
     if part.kind == 'none':
         return None
-    numbers = {'in_features': features, 'hidden': part.hidden, 'num_betas': body.num_betas}
+    betas = body.num_betas if part.shape == 'network' else 0
+    numbers = {'in_features': features, 'hidden': part.hidden, 'num_betas': betas}
     expected = Description('twist_shape', numbers, body=body.id)
     return _trained(config, 'twist_shape', TwistShapeNetwork(**numbers), expected, device, random)
 

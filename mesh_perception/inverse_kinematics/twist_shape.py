@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mesh_perception.body import BodyModel, rest_joints
 from mesh_perception.geometry.rotations import sixd_to_matrix
 from mesh_perception.inverse_kinematics.initial import parameters_from_rotations
+from mesh_perception.inverse_kinematics.shape import fit_betas
 from mesh_perception.inverse_kinematics.solver import solve
 from mesh_perception.inverse_kinematics.swing import unit_circle
 from mesh_perception.inverse_kinematics.tree import constant
@@ -27,14 +28,14 @@ class TwistShape(NamedTuple):
 
     twists: Tensor  # (N, 24, 2) cosine and sine, of unit length; (1, 0) for the pelvis and the leaves
     leaf_6d: Tensor  # (N, 5, 6) rotations relative to the parent of SMPL_LEAVES, not orthonormalised
-    betas: Tensor  # (N, B)
+    betas: Tensor  # (N, B), or (N, 0): the shape is left to bone lengths
 
 
 class TwistShapeNetwork(nn.Module):
     """f^TS: features (N, C, h, w), averaged over h and w, or (N, C) -> TwistShape.
 
     Two hidden layers. It starts near no twist, the parents' orientations and the mean shape, so that inverse kinematics
-    makes sense from the first training step on.
+    makes sense from the first training step on. With num_betas = 0 it leaves the shape to bone lengths.
     """
 
     def __init__(self, in_features: int = 2048, hidden: int = 1024, num_betas: int = 10):
@@ -43,9 +44,10 @@ class TwistShapeNetwork(nn.Module):
         self.hidden2 = nn.Linear(hidden, hidden)
         self.twists = nn.Linear(hidden, 2 * len(TWISTING))
         self.leaves = nn.Linear(hidden, 6 * len(SMPL_LEAVES))
-        self.betas = nn.Linear(hidden, num_betas)
+        self.betas = nn.Linear(hidden, num_betas) if num_betas else None
         self.register_buffer('places', torch.tensor(_places(TWISTING)), persistent=False)
-        starts = (self.twists, (1, 0)), (self.leaves, (1, 0, 0, 0, 1, 0)), (self.betas, (0,) * num_betas)
+        starts = [(self.twists, (1, 0)), (self.leaves, (1, 0, 0, 0, 1, 0))]
+        starts += [(self.betas, (0,) * num_betas)] if num_betas else []
         for layer, start in starts:
             nn.init.xavier_uniform_(layer.weight, gain=0.01)
             with torch.no_grad():
@@ -56,7 +58,8 @@ class TwistShapeNetwork(nn.Module):
         x = self.hidden1(x.to(self.hidden1.weight.dtype)).relu()
         x = self.hidden2(x).relu()
         # Lengths and rotations are made in float32, whatever the layers are computed in.
-        twists, leaves, betas = (_single(layer(x)) for layer in (self.twists, self.leaves, self.betas))
+        twists, leaves = _single(self.twists(x)), _single(self.leaves(x))
+        betas = twists.new_zeros(len(x), 0) if self.betas is None else _single(self.betas(x))
         twists = unit_circle(twists.unflatten(1, (len(TWISTING), 2)))
         none = torch.zeros_like(twists[:, :1])
         none[..., 0] = 1
@@ -75,9 +78,12 @@ def parameters_from_twists(
 ) -> BodyParameters:
     """Inverse kinematics with f^TS's output (a TwistShape's fields): initial BodyParameters of `body` (Eq. 1-4).
 
-    twists (N, 24, 2), leaf_6d (N, 5, 6), betas (N, B) of this body; variant and guard as for `solver.solve`.
-    Differentiable in all of them and in the joints. Raises ValueError for another number of betas than the body's.
+    twists (N, 24, 2), leaf_6d (N, 5, 6), betas (N, B) of this body, or (N, 0) for those that fit the skeletons' bone
+    lengths; variant and guard as for `solver.solve`. Differentiable in all of them and in the joints. Raises ValueError
+    for another number of betas than the body's.
     """
+    if betas.shape[1] == 0:
+        betas = fit_betas(body, skeletons.joints, skeletons.confidence)
     if betas.shape[1] != body.num_betas:
         raise ValueError(f'shape: {betas.shape[1]} betas, expected the {body.num_betas} of body {body.id}')
     joints = skeletons.joints

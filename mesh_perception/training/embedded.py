@@ -42,6 +42,7 @@ class Settings:
     visible: float = within(0.2, 0, 1)  # people of whom less is seen are left out
     dropout: float = within(0.4, 0, 0.9)  # in the head, and of its inputs
     hidden: int = within(256, 1, 8192)  # of f^TS
+    shape: str = one_of('bones', 'network')  # where the initial betas come from: bone lengths, or f^TS (Eq. 10)
     people: int = within(3, 1, 20)  # N
     width: int = within(160, 2, 8192)  # of f^Ref
     blocks: int = within(2, 1, 64)  # of f^Ref
@@ -136,12 +137,17 @@ class EmbeddedTask:
     def descriptions(self):
         """As parts.py expects them of a model set."""
         settings, numbers = self.settings, {'num_betas': self.body.num_betas}
-        twist_shape = numbers | {'in_features': EMBEDDED_FEATURES, 'hidden': settings.hidden}
+        twist_shape = {'in_features': EMBEDDED_FEATURES, 'hidden': settings.hidden}
+        twist_shape['num_betas'] = _betas_of_twist_shape(settings, self.body.num_betas)
         return {
             'landmark_head': Description('landmark_head', inputs={'network': settings.network}),
             'twist_shape': Description('twist_shape', twist_shape, body=self.body.id),
             'refiner': Description('refiner', numbers | _refiner_sizes(settings), body=self.body.id),
         }
+
+
+def _betas_of_twist_shape(settings, num_betas):
+    return num_betas if settings.shape == 'network' else 0
 
 
 def _refiner_sizes(settings):
@@ -160,7 +166,9 @@ def _refiner_sizes(settings):
 def _networks(settings, num_betas, device):
     modules = {
         'landmark_head': LandmarkHead(dropout=settings.dropout),
-        'twist_shape': TwistShapeNetwork(EMBEDDED_FEATURES, settings.hidden, num_betas),
+        'twist_shape': TwistShapeNetwork(
+            EMBEDDED_FEATURES, settings.hidden, _betas_of_twist_shape(settings, num_betas)
+        ),
         'refiner': Refiner(num_betas=num_betas, masking=settings.masking, **_refiner_sizes(settings)),
         'pose_discriminator': PoseDiscriminator(settings.discriminator),
         'shape_discriminator': ShapeDiscriminator(num_betas),

@@ -59,11 +59,15 @@ def head_terms(skeletons: Skeletons, pairs, cameras) -> dict[str, Tensor]:
 
 
 def twist_terms(twists, truth) -> dict[str, Tensor]:
-    """Eq. 9 and 10, and the rotations of the leaves: distances of 6D vectors, their mean as in Eq. 9."""
+    """Eq. 9 and 10, and the rotations of the leaves: distances of 6D vectors, their mean as in Eq. 9.
+
+    The shape's is zero where f^TS leaves it to bone lengths.
+    """
     leaves = matrix_to_6d(truth.rotations[:, SMPL_LEAVES])
+    shape = shape_loss(twists.betas, truth.betas) if twists.betas.shape[1] else twists.betas.sum(1)
     return {
         'twist': masked_mean(twist_loss(twists.twists[:, TWISTING], truth.twists[:, TWISTING])),
-        'shape': masked_mean(shape_loss(twists.betas, truth.betas)),
+        'shape': masked_mean(shape),
         'leaf': masked_mean(twist_loss(twists.leaf_6d, leaves)),
     }
 

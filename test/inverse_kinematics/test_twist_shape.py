@@ -6,6 +6,7 @@ import torch
 
 from mesh_perception.body import load_body, rest_joints, skin_joints
 from mesh_perception.geometry.rotations import matrix_to_6d
+from mesh_perception.inverse_kinematics.shape import fit_betas
 from mesh_perception.inverse_kinematics.solver import twists_from_rotations
 from mesh_perception.inverse_kinematics.twist_shape import (
     TWISTING,
@@ -101,6 +102,18 @@ def test_true_twists_leaves_and_betas_give_the_person_back(body):
     assert torch.equal(found.betas, betas)
     assert (found.translation - translation).abs().max() < 1e-6
     assert torch.equal(found.camera, torch.tensor([0.9, 0, 0], dtype=torch.float64).expand(50, 3))
+
+
+def test_a_network_without_betas_leaves_the_shape_to_bone_lengths(body):
+    network = TwistShapeNetwork(32, 16, 0)
+    found = network(torch.randn(4, 32))
+    assert found.betas.shape == (4, 0)
+    _, _, _, joints, exact = people(body, 4)
+    bones = fit_betas(body, joints, skeletons(joints).confidence)
+    fitted = parameters_from_twists(body, skeletons(joints), *exact._replace(betas=joints.new_zeros(4, 0)))
+    given = parameters_from_twists(body, skeletons(joints), *exact._replace(betas=bones))
+    assert torch.equal(fitted.betas, bones) and bones.abs().max() > 0.1
+    assert torch.equal(fitted.rotations, given.rotations)
 
 
 def test_leaf_rotations_are_taken_as_they_are(body):

@@ -40,7 +40,9 @@ from mesh_perception.types import BodyParameters
 from mesh_perception.visualization.renderer import RendererUnavailable
 
 CPU = torch.device('cpu')
-SMALL = Settings(dropout=0.0, hidden=16, width=16, blocks=1, heads=2, head_size=4, mlp=16, discriminator=8)
+SMALL = Settings(
+    dropout=0.0, hidden=16, shape='network', width=16, blocks=1, heads=2, head_size=4, mlp=16, discriminator=8
+)
 LEARNS = {  # which networks each term reaches
     **{term: {'landmark_head'} for term in TERMS[:4]},
     **{term: {'twist_shape'} for term in TERMS[4:7]},
@@ -56,6 +58,7 @@ settings: {hidden: 16, width: 16, blocks: 1, heads: 2, head_size: 4, mlp: 16, di
 SET = {
     'device': 'cpu',
     'twist_shape.kind': 'network',
+    'twist_shape.shape': 'bones',
     'refinement.kind': 'transformer',
     'refinement.relative_roots': True,
 }
