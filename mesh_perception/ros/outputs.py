@@ -1,6 +1,5 @@
 """The node's publishers, and what is computed for whom: nothing for a topic that nobody listens to."""
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
@@ -13,7 +12,6 @@ from mesh_perception.ros.markers import MarkerEncoder
 from mesh_perception.ros.messages import body_message, image_bytes, people_message
 from mesh_perception.ros.transforms import PeopleTransforms
 from mesh_perception.visualization.overlay import Overlay
-from mesh_perception.visualization.palette import track_colors
 
 
 class Outputs:
@@ -74,7 +72,7 @@ class Outputs:
         if vertices is None and (wants_overlay or (wants_markers and not light)):
             vertices = pipeline.meshes(people)
         if wants_markers:
-            self._publish_markers(frame, people, pipeline, None if light else vertices)
+            self._publish_markers(frame, people, names, pipeline, None if light else vertices)
         if wants_overlay:
             picture = self._drawing.draw(frame.image, frame.camera, people, vertices, names)
             self._overlay.publish(image_bytes(picture, frame.header))
@@ -92,11 +90,8 @@ class Outputs:
             self._tf.publish(message)
         return message is not None
 
-    def _publish_markers(self, frame, people, pipeline, vertices):
+    def _publish_markers(self, frame, people, names, pipeline, vertices):
         faces = pipeline.body.faces
         if vertices is None:
             vertices, faces = pipeline.meshes(people, light=True), pipeline.body.light_faces
-        colors = np.insert(track_colors(people.track_ids) / 255, 3, 1.0, axis=1)
-        self._markers.publish(
-            self._encoder.encode(frame.header, people.track_ids.tolist(), vertices, faces.cpu().numpy(), colors)
-        )
+        self._markers.publish(self._encoder.encode(people, names, frame.header, vertices, faces.cpu().numpy()))

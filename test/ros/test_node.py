@@ -257,11 +257,13 @@ def test_people_and_everything_about_them(node, camera):
     for person in message.people:
         check_frames(tf, person, image.header.frame_id)
     markers = same_stamp('mesh_perception/markers', lambda m: m.markers[0].header.stamp).markers
-    assert len(markers) == len(message.people)
-    for person, marker in zip(message.people, markers, strict=True):
-        points = np.array([(p.x, p.y, p.z) for p in marker.points])
+    for person, mesh, skeleton, label in zip(message.people, *(markers[i::3] for i in range(3)), strict=True):
+        points = np.array([(p.x, p.y, p.z) for p in mesh.points])
         assert 1000 < len(points) / 3 < 6000
         np.testing.assert_allclose(points.mean(0), person.joints.reshape(24, 3).mean(0), atol=0.3)
+        ends = np.array([(p.x, p.y, p.z) for p in skeleton.points[::2]])
+        np.testing.assert_allclose(ends, person.joints.reshape(24, 3)[1:], atol=1e-6)
+        assert label.text == person.id and mesh.color.r == skeleton.color.r == label.color.r
     overlay = same_stamp('mesh_perception/overlay', lambda m: m.header.stamp)
     drawn = np.frombuffer(overlay.data, np.uint8).reshape(camera.picture.shape)
     assert overlay.encoding == 'rgb8' and 0.005 < (drawn != camera.picture).any(-1).mean() < 0.5
