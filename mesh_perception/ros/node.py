@@ -13,6 +13,7 @@ import time
 import traceback
 
 import rclpy
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
@@ -40,20 +41,17 @@ class MeshPerceptionNode(LifecycleNode):
     def __init__(self, **options):
         """options: rclpy.node.Node's. Raises ParameterError for a parameter that cannot be used."""
         super().__init__('mesh_perception', **options)
-        parameters.declare(self)
+        self._refusal = parameters.declare(self, lambda: self._pipeline is not None)
         for line in parameters.misspelt(self._parameter_overrides):
             self.get_logger().warning(line)
-        compressed = self._value('image_transport') == 'compressed'
-        self._image_type = CompressedImage if compressed else Image
         self._outputs = Outputs(self, self._value)
         self._diagnostics = Diagnostics(self.get_fully_qualified_name())
         # By a clock that always runs: with use_sim_time and no /clock yet, diagnostics are what people look at.
         self.create_timer(
             self._value('diagnostics_period'), self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._assembler = FrameAssembler(compressed)
         self._subscriptions_active = []
-        self._pipeline = self._worker = self._mailbox = None
+        self._pipeline = self._worker = self._mailbox = self._assembler = None
         self._working = threading.Lock()  # held by the worker while a frame is in hand
         self._active = False
         self._complained = {}  # problem -> when it was logged
@@ -77,6 +75,9 @@ class MeshPerceptionNode(LifecycleNode):
             if not isinstance(error, (ValueError, OSError)):
                 self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.FAILURE
+        compressed = self._value('image_transport') == 'compressed'
+        self._image_type = CompressedImage if compressed else Image
+        self._assembler = FrameAssembler(compressed)
         self._mailbox = Mailbox()
         self._worker = threading.Thread(target=self._work, args=(self._mailbox,), name='pipeline', daemon=True)
         self._worker.start()
@@ -124,6 +125,13 @@ class MeshPerceptionNode(LifecycleNode):
         self._pause()
         self._release()
         self.destroy_node()
+
+    def set_parameters_atomically(self, parameter_list):
+        """rclpy's, all or nothing; a refusal names parameter, value and what is expected."""
+        reason = self._refusal(parameter_list)
+        if reason:
+            return SetParametersResult(successful=False, reason=reason)
+        return super().set_parameters_atomically(parameter_list)
 
     def _value(self, name):
         return self.get_parameter(name).value
@@ -208,8 +216,8 @@ class MeshPerceptionNode(LifecycleNode):
         self._subscriptions_active = []
         if self._mailbox is not None:
             self._mailbox.clear()
-        with self._working:
-            self._assembler.reset()
+            with self._working:
+                self._assembler.reset()
 
     def _release(self):
         if self._worker is not None:

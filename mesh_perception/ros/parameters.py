@@ -1,121 +1,65 @@
-"""The node's parameters: names, defaults, meanings and limits, in one table."""
+"""The node's parameters: declared with descriptors, checked all or nothing, refused in one line that says why."""
 
 import difflib
-from dataclasses import dataclass
+import math
 
 import yaml
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 
 from mesh_perception.joints import SMPL_JOINTS
+from mesh_perception.ros.parameter_table import BY_NAME, CONFIGURE, LIVE, PARAMETERS, START
+
+# Declared by rclpy itself.
+_RCLPYS = ('use_sim_time', 'start_type_description_service')
+_KINDS = {
+    bool: 'true or false',
+    int: 'a whole number',
+    float: 'a number with a decimal point',
+    str: 'text',
+    list: 'a list of texts',
+}
+_RULES = {
+    START: 'read when the node starts',
+    CONFIGURE: 'read when the node is configured: may be set while it is unconfigured',
+    LIVE: 'may be set at any time',
+}
 
 
 class ParameterError(ValueError):
     """A parameter's value that cannot be used; the text names parameter, value and what was expected."""
 
 
-@dataclass(frozen=True)
-class _Parameter:
-    name: str
-    default: object
-    description: str
-    choices: tuple = ()
-    limits: tuple = ()  # both ends belong to it
-    read_only: bool = False  # set at the start only, by launch file, parameter file or -p
+def declare(node, configured):
+    """Declares all on a node and watches later changes. Raises ParameterError for a value given at the start.
 
+    configured: a function without arguments, whether parameters that are read at configure are in use. Returns a
+    function from a list of rclpy Parameters to the reason why they cannot be set, '' if they can.
+    """
+    for entry in PARAMETERS:
+        if entry.name in node._parameter_overrides:  # here: rclpy's own refusals name no value
+            check(entry.name, node._parameter_overrides[entry.name].value)
+        node.declare_parameter(entry.name, entry.default, _descriptor(entry))
 
-PARAMETERS = (
-    _Parameter(
-        'models', 'embedded', 'Model set: a name (see config/models) or the path of a YAML file.', read_only=True
-    ),
-    _Parameter(
-        'body',
-        '',
-        "Body model: 'open', or the path of an SMPL .pkl or .npz; empty: the model set's own.",
-        read_only=True,
-    ),
-    _Parameter(
-        'overrides',
-        [''],
-        "Changes to the model set, each 'KEY=VALUE', e.g. "
-        "'skeleton.network=blazepose_full' or 'tracking.detect_every=6'.",
-        read_only=True,
-    ),
-    _Parameter(
-        'device',
-        'auto',
-        'Where the networks run: auto (the GPU where there is one), cpu, cuda or cuda:N.',
-        read_only=True,
-    ),
-    _Parameter('max_people', 20, 'People followed at most; also bounds the TF frames.', limits=(1, 20), read_only=True),
-    _Parameter(
-        'image_transport',
-        'raw',
-        'raw: sensor_msgs/Image on image; compressed: sensor_msgs/CompressedImage on image/compressed.',
-        choices=('raw', 'compressed'),
-        read_only=True,
-    ),
-    _Parameter(
-        'image_reliability',
-        'best_effort',
-        'QoS of the image and camera_info subscriptions; reliable asks '
-        'for lost images again and connects only to reliable publishers.',
-        choices=('best_effort', 'reliable'),
-        read_only=True,
-    ),
-    _Parameter('publish_markers', True, 'Meshes on ~/markers, for whoever listens.'),
-    _Parameter(
-        'marker_mesh',
-        'light',
-        'Faces of the markers: light (about 3000 triangles a person) or full.',
-        choices=('light', 'full'),
-    ),
-    _Parameter(
-        'marker_lifetime',
-        1.0,
-        'Seconds after which a viewer drops a marker that was not renewed.',
-        limits=(0.1, 60.0),
-        read_only=True,
-    ),
-    _Parameter('publish_overlay', True, 'The image with the meshes drawn over it on ~/overlay, for whoever listens.'),
-    _Parameter(
-        'publish_vertices', False, 'Fill SmplPerson.vertices on ~/people (about 160 kB a person for the open body).'
-    ),
-    _Parameter('publish_tf', True, 'One frame a joint on /tf.'),
-    _Parameter('tf_prefix', 'smpl_', "TF frames are named <tf_prefix><person's id>_<joint>.", read_only=True),
-    _Parameter(
-        'tf_joints',
-        list(SMPL_JOINTS),
-        "Joints with a TF frame; the parent is the nearest ancestor among them, or the camera's frame.",
-        read_only=True,
-    ),
-    _Parameter(
-        'diagnostics_period', 1.0, 'Seconds between two messages on /diagnostics.', limits=(0.1, 60.0), read_only=True
-    ),
-    _Parameter(
-        'autostart', True, 'Configure and activate at the start; false: wait for lifecycle transitions.', read_only=True
-    ),
-)
-_BY_NAME = {p.name: p for p in PARAMETERS}
+    def reason(parameters):
+        for parameter in parameters:
+            if not node.has_parameter(parameter.name):
+                return f'unknown parameter {parameter.name!r}{_hint(parameter.name)}'
+        return _reason(node, parameters, configured())
 
+    def on_set(parameters):
+        # rclpy calls this for declarations of its own, too (qos_overrides).
+        text = _reason(node, [p for p in parameters if node.has_parameter(p.name)], configured())
+        return SetParametersResult(successful=not text, reason=text)
 
-def declare(node):
-    """Declares all on a node and watches later changes. Raises ParameterError for a value given at the start."""
-    for parameter in PARAMETERS:
-        try:
-            value = node.declare_parameter(parameter.name, parameter.default, _descriptor(parameter)).value
-        except Exception as error:  # rclpy's own, for a wrong type or a value out of range
-            raise ParameterError(f'parameter {parameter.name}: {str(error).strip().splitlines()[0]}') from None
-        check(parameter.name, value)
-    node.add_on_set_parameters_callback(_on_set)
+    node.add_on_set_parameters_callback(on_set)
+    return reason
 
 
 def check(name, value):
     """Raises ParameterError if the value of one of our parameters is not among those described."""
-    parameter = _BY_NAME.get(name)
-    if parameter is None:
-        return
-    if parameter.choices and value not in parameter.choices:
-        raise ParameterError(f'parameter {name}: {value!r}; expected one of {", ".join(parameter.choices)}')
+    entry = BY_NAME[name]
+    if not _fits(entry, value):
+        raise ParameterError(f'parameter {name}: {value!r}; expected {expected(entry)}')
     if name == 'tf_joints':
         unknown = [joint for joint in value if joint and joint not in SMPL_JOINTS]
         if unknown:
@@ -126,6 +70,14 @@ def check(name, value):
         parse_overrides(value)
 
 
+def expected(entry):
+    """What values a parameter takes, in words."""
+    if entry.choices:
+        return f'one of {", ".join(entry.choices)}'
+    kind = _KINDS[type(entry.default)]
+    return f'{kind} from {entry.limits[0]} to {entry.limits[1]}' if entry.limits else kind
+
+
 def parse_overrides(entries):
     """['KEY=VALUE', ...] -> {KEY: value as YAML reads it}; empty entries are skipped. Raises ParameterError."""
     result = {}
@@ -133,7 +85,7 @@ def parse_overrides(entries):
         key, equals, value = entry.partition('=')
         try:
             result[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # ValueError: a date that is none
             equals = ''
         if not equals or not key.strip():
             raise ParameterError(f"parameter overrides: {entry!r}; expected 'KEY=VALUE'")
@@ -150,32 +102,69 @@ def configuration_overrides(value):
 
 def misspelt(given):
     """One line for each name in `given` (parameters set by the user) that is none of ours."""
-    known = [*_BY_NAME, 'use_sim_time', 'start_type_description_service']
-    lines = []
-    for name in given:
-        if name not in known and not name.startswith('qos_overrides.'):
-            near = difflib.get_close_matches(name, known, 1)
-            lines.append(f'unknown parameter {name!r} has no effect' + (f'; did you mean {near[0]!r}?' if near else ''))
-    return lines
+    unknown = [name for name in given if not _known(name)]
+    return [f'unknown parameter {name!r} has no effect{_hint(name)}' for name in unknown]
 
 
-def _descriptor(parameter):
-    descriptor = ParameterDescriptor(description=parameter.description, read_only=parameter.read_only)
-    if parameter.choices:
-        descriptor.additional_constraints = f'one of {", ".join(parameter.choices)}'
-    if parameter.limits:
-        low, high = parameter.limits
-        if isinstance(parameter.default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        else:
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+def _known(name):
+    return name in BY_NAME or name in _RCLPYS or name.startswith('qos_overrides.')
+
+
+def _hint(name):
+    near = difflib.get_close_matches(name, [*BY_NAME, *_RCLPYS], 1)
+    return f'; did you mean {near[0]!r}?' if near else ''
+
+
+def _reason(node, parameters, configured):
+    """Why these cannot be set, all together; '' if they can."""
+    for parameter in parameters:
+        name, value = parameter.name, parameter.value
+        now = node.get_parameter(name).value
+        entry = BY_NAME.get(name)
+        if entry is None:
+            if type(value) is not type(now):
+                return f'parameter {name}: {value!r}; expected {_KINDS.get(type(now), type(now).__name__)}'
+            continue
+        try:
+            check(name, value)
+        except ParameterError as error:
+            return str(error)
+        if entry.when == START:
+            return (
+                f'parameter {name}: read-only, it stays {now!r}; expected in the launch file, parameter file or as '
+                '-p when the node starts'
+            )
+        if entry.when == CONFIGURE and configured and value != now:
+            return f'parameter {name}: in use, it stays {now!r}; expected while unconfigured: cleanup first'
+    return ''
+
+
+def _fits(entry, value):
+    """Whether a value has the type of a parameter, is among its choices and within its limits."""
+    kind = type(entry.default)
+    if entry.takes_bool and isinstance(value, bool):
+        return True
+    if kind is list:
+        return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    if type(value) is not kind or (entry.choices and value not in entry.choices):
+        return False
+    if kind is float and not math.isfinite(value):
+        return False
+    return not entry.limits or entry.limits[0] <= value <= entry.limits[1]
+
+
+def _descriptor(entry):
+    rules = [_RULES[entry.when]]
+    if entry.choices:
+        rules.insert(0, expected(entry))
+    descriptor = ParameterDescriptor(
+        description=entry.description,
+        read_only=entry.when == START,
+        dynamic_typing=entry.takes_bool,
+        additional_constraints='; '.join(rules),
+    )
+    if entry.limits and isinstance(entry.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=entry.limits[0], to_value=entry.limits[1])]
+    elif entry.limits:
+        descriptor.integer_range = [IntegerRange(from_value=entry.limits[0], to_value=entry.limits[1], step=1)]
     return descriptor
-
-
-def _on_set(parameters):
-    try:
-        for parameter in parameters:
-            check(parameter.name, parameter.value)
-    except ParameterError as error:
-        return SetParametersResult(successful=False, reason=str(error))
-    return SetParametersResult(successful=True)

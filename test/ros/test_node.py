@@ -371,14 +371,14 @@ def test_stamps_that_jump_back_start_anew(node, camera):
 def test_parameters_are_described_and_checked(node, camera):
     names = ['max_people', 'marker_mesh']
     descriptors = camera.call(DescribeParameters, 'describe_parameters', names=names).descriptors
-    assert descriptors[0].integer_range[0].to_value == 20 and descriptors[0].read_only
+    assert descriptors[0].integer_range[0].to_value == 20 and 'unconfigured' in descriptors[0].additional_constraints
     assert descriptors[1].description and 'light, full' in descriptors[1].additional_constraints
 
     def set_parameter(name, value):
         request = [Parameter(name, value=value).to_parameter_msg()]
         return camera.call(SetParameters, 'set_parameters', parameters=request).results[0]
 
-    assert not set_parameter('max_people', 5).successful, 'read-only'
+    assert not set_parameter('max_people', 5).successful, 'in use'
     result = set_parameter('marker_mesh', 'thick')
     assert not result.successful and 'light, full' in result.reason
     assert set_parameter('publish_vertices', True).successful
