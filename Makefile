@@ -1,6 +1,6 @@
 # What a newcomer types. Everything goes into .venv, out/ and the user's cache; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo evaluate test lint bench clean
+.PHONY: help setup weights demo evaluate test lint bench soak latency clean
 
 # The Python that makes .venv; an existing one keeps its own unless PYTHON names another.
 PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
@@ -34,6 +34,12 @@ lint: setup  ## Style, without changing anything
 
 bench: weights  ## Milliseconds a stage and memory
 	@$(VENV)/mesh-perception benchmark
+
+soak: weights  ## 10000 frames through the real node: does memory or latency grow? (FRAMES=300, OVERLOAD=60)
+	@$(VENV)/python -m mesh_perception.ros.soak $(if $(FRAMES),--frames $(FRAMES)) $(if $(OVERLOAD),--overload $(OVERLOAD))
+
+latency: weights  ## From image to people, beside the pipeline and the bare transport (FRAMES=100)
+	@$(VENV)/python -m mesh_perception.ros.soak.latency $(if $(FRAMES),--frames $(FRAMES))
 
 clean:  ## Removes .venv and everything built here; fetched weights stay in the cache
 	rm -rf .venv out build install log *.egg-info

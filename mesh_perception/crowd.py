@@ -33,10 +33,10 @@ def find_scene(pipeline, width, height):
     Raises WeightsError where the footage was not fetched, ValueError where the actors cannot be found.
     """
     path, camera = demo_footage('cam01')
-    view = _fit(camera, width, height)
+    view = fit_view(camera, width, height)
     pipeline.reset()
     for index, frame in enumerate(read_frames(path)):
-        image = _shrink(frame.image, camera, view)
+        image = shrink(frame.image, camera, view)
         pipeline(image, view, frame.stamp)
         if index == _FRAME:
             break
@@ -47,7 +47,7 @@ def find_scene(pipeline, width, height):
     return Scene(image, view, tracks, detections)
 
 
-def _fit(camera, width, height):
+def fit_view(camera, width, height):
     """The camera whose picture of this size holds that of another, shrunk, in its middle."""
     scale = min(width / camera.width, height / camera.height)
     turn = np.array(
@@ -60,8 +60,8 @@ def _fit(camera, width, height):
     return Camera(width, height, turn @ camera.k, camera.distortion, camera.model)
 
 
-def _shrink(image, camera, view):
-    """The picture of `camera` as that of `view`, which `_fit` made; black beside it."""
+def shrink(image, camera, view):
+    """The picture of `camera` as that of `view`, which `fit_view` made; black beside it."""
     if (view.width, view.height) == (camera.width, camera.height):
         return image
     scale = view.k[0, 0] / camera.k[0, 0]
