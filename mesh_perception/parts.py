@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from mesh_perception.body import load_body
+from mesh_perception.body.light import light_body
 from mesh_perception.checkpoints import Description, load_checkpoint
 from mesh_perception.configuration import NONE, model_files, require
 from mesh_perception.detection import Detector
@@ -19,8 +20,26 @@ from mesh_perception.refinement.transformer import Refiner
 from mesh_perception.skeleton.landmark_head import LandmarkHead
 from mesh_perception.skeleton.metric import SkeletonNetwork
 from mesh_perception.skeleton.stages import BlazePoseStage, MetricStage
+from mesh_perception.turns import Turns
 
 EMBEDDED_FEATURES = 1386  # of a person, see skeleton.landmark_joints
+
+
+class Parts:
+    """All parts of a model set on one device: what one pipeline uses, or several, one at a time (`turns`)."""
+
+    def __init__(self, config, device, random=False):
+        """Raises ValueError, one line, that names a missing or unfit file."""
+        if not random:
+            check_files(config)
+        self.device = device
+        self.body = make_body(config, device, random)
+        self.light_body = light_body(self.body)
+        self.detector = make_detector(config, device, random)
+        self.skeleton, features = make_skeleton(config, device, random)
+        self.twist_shape = make_twist_shape(config, features, self.body, device, random)
+        self.refiner = make_refiner(config, features, self.body, device, random)
+        self.turns = Turns()
 
 
 def check_files(config):
@@ -73,7 +92,7 @@ def make_refiner(config, features, body, device, random=False):
         return None
     numbers = {'feature_size': features, 'num_betas': body.num_betas}
     numbers['feature_size'] += 3 * part.relative_roots
-    names = ('people', 'width', 'depth', 'heads', 'head_size', 'mlp', 'relative_roots')
+    names = ('people', 'width', 'depth', 'heads', 'head_size', 'mlp', 'relative_roots', 'normalise')
     numbers |= {name: getattr(part, name) for name in names}
     expected = Description('refiner', numbers, body=body.id)
     return _trained(config, 'refinement', Refiner(**numbers), expected, device, random)

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from mesh_perception import parts
 from mesh_perception.body import skin, skin_joints
-from mesh_perception.body.light import light_body
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.crops import crop
 from mesh_perception.inverse_kinematics import initial_parameters
 from mesh_perception.inverse_kinematics.twist_shape import parameters_from_twists
+from mesh_perception.parts import Parts
 from mesh_perception.refinement.refine import finish, refine, refine_with_attention
 from mesh_perception.skeleton.absolute import place_body
 from mesh_perception.skeleton.stages import keep_better
@@ -63,30 +62,30 @@ class Seen:
 
 
 class MeshPipeline:
-    """People in one camera's images, frame after frame. Not thread-safe; one per camera."""
+    """People in one camera's images, frame after frame. Not thread-safe; one per camera.
 
-    def __init__(self, config, random=False, attention=False):
+    Pipelines with the same `parts` may each have a thread: whoever needs the networks waits for a turn.
+    """
+
+    def __init__(self, config, random=False, attention=False, shared=None):
         """config: Config. random: networks without their weights, to look at. attention: keep the refiner's attention
-        of the last frame's people, (N, 24, N, 24), in `last_attention`.
+        of the last frame's people, (N, 24, N, 24), in `last_attention`. shared: `parts` of another pipeline with the
+        same model set and device, in place of a second copy.
 
         Raises ValueError, one line, that names a missing or unfit file, or the device.
         """
         self.config = config
-        self.device = choose_device(config.device)
-        if not random:
-            parts.check_files(config)
-        self.body = parts.make_body(config, self.device, random)
-        self.light_body = light_body(self.body)
-        self.detector = parts.make_detector(config, self.device, random)
-        self.skeleton, features = parts.make_skeleton(config, self.device, random)
-        self.twist_shape = parts.make_twist_shape(config, features, self.body, self.device, random)
-        self.refiner = parts.make_refiner(config, features, self.body, self.device, random)
+        self.parts = shared or Parts(config, choose_device(config.device), random)
+        self.device, self.body, self.light_body = self.parts.device, self.parts.body, self.parts.light_body
+        self.detector, self.skeleton = self.parts.detector, self.parts.skeleton
+        self.twist_shape, self.refiner = self.parts.twist_shape, self.parts.refiner
         if attention and self.refiner is None:
             raise ValueError(f'model set {config.name}: it has no refiner, and so no attention to show')
         self.attention, self.last_attention = attention, None
         self.tracker = Tracker(config.tracking, config.skeleton.threshold)
         self.stopwatch = Stopwatch()
-        self._warm_up()
+        if shared is None:
+            self._warm_up()
 
     def reset(self):
         """Forgets everybody: the next image has nothing to do with the last."""
@@ -99,7 +98,7 @@ class MeshPipeline:
         """
         picture = as_picture(image, camera)
         self.stopwatch.milliseconds = {}
-        with torch.inference_mode():
+        with self.parts.turns, torch.inference_mode():
             people = self._follow(picture, camera, stamp)
         # Tensors of the caller's own: the tracker goes on with its, and inference mode's could not be changed.
         return people.clone()
@@ -115,7 +114,7 @@ class MeshPipeline:
             raise ValueError(f'boxes {tuple(boxes.shape)}: expected (N, 4)')
         count = len(boxes)
         found = Detections(boxes.float(), torch.ones(count), torch.zeros(count, 17, 3))
-        with torch.inference_mode():
+        with self.parts.turns, torch.inference_mode():
             picture, found = move([picture, found], self.device)
             sightings = self._sightings(picture, camera, self.skeleton.regions(found))
             if self.skeleton.looks_twice and count:
@@ -165,7 +164,7 @@ class MeshPipeline:
     def meshes(self, people, light=False):
         """Vertices (N, V, 3) m in the camera's frame as numpy; `light`: those of the body's light mesh alone."""
         body = self.light_body if light else self.body
-        with self.stopwatch('mesh'), torch.inference_mode():
+        with self.parts.turns, self.stopwatch('mesh'), torch.inference_mode():
             parameters = move([people.rotations, people.betas, people.translation], self.device)
             return skin(body, *parameters).vertices.cpu().numpy()
 
