@@ -9,7 +9,7 @@ import torch
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.media import read_frames
 from mesh_perception.ros.demo.footage import demo_footage
-from mesh_perception.tracking.tracker import Tracks
+from mesh_perception.tracking.tracks import Tracks
 from mesh_perception.types import Detections, Regions
 
 ACTORS = 2

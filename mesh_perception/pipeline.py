@@ -12,11 +12,11 @@ from mesh_perception.inverse_kinematics import initial_parameters
 from mesh_perception.inverse_kinematics.twist_shape import parameters_from_twists
 from mesh_perception.parts import Parts
 from mesh_perception.refinement.refine import finish, refine, refine_with_attention
-from mesh_perception.skeleton.absolute import place_body
+from mesh_perception.skeleton.absolute import inside_image, place_body
 from mesh_perception.skeleton.stages import keep_better
 from mesh_perception.stopwatch import Stopwatch
 from mesh_perception.tracking import Tracker
-from mesh_perception.tracking.tracker import Candidates, Observations
+from mesh_perception.tracking.tracks import Candidates, Observations
 from mesh_perception.transfer import move
 from mesh_perception.types import Detections, People, Regions, Sightings
 
@@ -124,7 +124,7 @@ class MeshPipeline:
         return people.clone()
 
     def _follow(self, picture, camera, stamp):
-        self.tracker.start(stamp)
+        self.tracker.start(stamp, (camera.width, camera.height))
         detections = None
         if self.tracker.wants_detection():
             picture = picture.to(self.device)
@@ -136,7 +136,8 @@ class MeshPipeline:
         people = seen.people[seen.valid]
         if self.attention:
             self.last_attention = self.last_attention[seen.valid][:, :, seen.valid]
-        people.track_ids, people.states = self.tracker.update(seen.candidates, seen.valid, seen.observations)
+        found = self.tracker.update(seen.candidates, seen.valid, seen.observations)
+        people.track_ids, people.states, people.velocity = found
         return people
 
     @torch.inference_mode()
@@ -158,7 +159,8 @@ class MeshPipeline:
             sightings = Sightings.cat([sightings[: new.start], better])
         people = self._people(sightings.skeletons, camera)
         joints, regions, people = move([sightings.skeletons.image_joints, sightings.next, people], 'cpu')
-        observations = Observations(joints, people.scores, people.boxes, people.joints[:, 0], regions)
+        certainty = (people.joint_confidence * inside_image(joints, camera)).mean(1)
+        observations = Observations(joints, people.scores, people.boxes, people.joints[:, 0], certainty, regions)
         return Seen(candidates, observations, people, self.tracker.valid(candidates, observations))
 
     def meshes(self, people, light=False):

@@ -1,111 +1,77 @@
 """Ids that last, the next crop from the last look, and when to ask the detectors again.
 
-Bookkeeping for at most a few dozen people on the CPU; everything heavy stays with the stages.
+Bookkeeping for at most a few dozen people on the CPU; everything heavy stays with the stages. Each person's root (in
+metres) and box (in pixels) run through a Kalman filter with constant velocity; where people should be by now says where
+to look, which of two copies of a person has slid, and who of those that were lost somebody new may be.
 """
 
-from dataclasses import dataclass
-from enum import IntEnum
+import math
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from mesh_perception.geometry.limbs import limb_distance
-from mesh_perception.tracking import association
-from mesh_perception.types import Detections, Regions, _Batch
-
-
-class State(IntEnum):
-    """A track's state; the values are those of SmplPerson.msg."""
-
-    TENTATIVE = 0
-    CONFIRMED = 1
-
-
-@dataclass
-class Tracks(_Batch):
-    """What is remembered of T people."""
-
-    ids: Tensor  # (T,) int64
-    joints: Tensor  # (T, 24, 2) px when last seen
-    boxes: Tensor  # (T, 4) px
-    roots: Tensor  # (T, 3) m, camera frame
-    next: Regions  # where to look for them
-    frames: Tensor  # (T,) int64, frames in which they were seen
-    unconfirmed: Tensor  # (T,) int64, detections in a row that did not see them
-    seen: Tensor  # (T,) float64, stamp when last seen, s
-
-
-@dataclass
-class Candidates(_Batch):
-    """Where to look in this frame: the followed people first, then the new ones."""
-
-    regions: Regions
-    detections: Detections  # what the detector saw there; scores 0 where nothing
-    tracks: Tensor  # (N,) int64, row of the followed person, -1 for a new one
-
-
-@dataclass
-class Observations(_Batch):
-    """What was seen where the tracker proposed to look, N candidates, on the CPU."""
-
-    joints: Tensor  # (N, 24, 2) px
-    scores: Tensor  # (N,) in [0, 1]
-    boxes: Tensor  # (N, 4) px
-    roots: Tensor  # (N, 3) m
-    next: Regions
-
-
-def _no_detections(n):
-    return Detections(torch.zeros(n, 4), torch.zeros(n), torch.zeros(n, 17, 3))
-
-
-def _no_tracks():
-    return Tracks(
-        torch.zeros(0, dtype=torch.int64),
-        torch.zeros(0, 24, 2),
-        torch.zeros(0, 4),
-        torch.zeros(0, 3),
-        Regions(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0)),
-        torch.zeros(0, dtype=torch.int64),
-        torch.zeros(0, dtype=torch.int64),
-        torch.zeros(0, dtype=torch.float64),
-    )
+from mesh_perception.tracking import association, kalman, noise
+from mesh_perception.tracking.timeline import Timeline
+from mesh_perception.tracking.tracks import Candidates, State, Tracks, first_tracks, no_detections, no_tracks
 
 
 class Tracker:
     """Follows people through a video; one per camera."""
 
     MATCH = 0.15  # keypoint distance over the box's diagonal within which a detection is a followed person
-    RETURN = 0.5  # the same, within which a new person is one that was lost
-    RETURN_METRES = 1.0  # and how far such a person may have gone
+    RETURN = 0.5  # the same, from where it is predicted, within which a new person is one that was lost
+    GATE = 25.0  # squared Mahalanobis distance: what is farther from the prediction, of root or box, is somebody else
     UNCONFIRMED = 3  # detections in a row without a followed person until it is given up
+    SEARCH_EVERY = 3  # frames between detections while somebody is missed or not yet sure to be a person
+    DETECTED = 2  # detections of a person until it is confirmed
+    STALE = 0.5  # s without an image after which where to look is anybody's guess
+    PAUSE = 3.0  # s without an image after which nobody is known any more
+    LEAST_CERTAINTY = 0.06  # of a body that is in the image: less is nobody to follow
 
     def __init__(self, config, threshold):
         """config: TrackingConfig; threshold: score under which a crop holds no person."""
         self.config = config
         self.threshold = threshold
+        self.next_id = 1
         self.reset()
 
     def reset(self):
         """Forgets everybody; ids go on."""
-        self.following, self.lost = _no_tracks(), _no_tracks()
-        self.next_id = getattr(self, 'next_id', 1)
+        self.following, self.lost = no_tracks(), no_tracks()
         self.since_detection = None
-        self.stamp = None
+        self.time = Timeline()
+        self.size = (math.inf, math.inf)
 
-    def start(self, stamp):
-        """Begins a frame; a clock that jumps back (a bag that starts again) forgets everybody."""
-        if self.stamp is not None and stamp < self.stamp:
+    def start(self, stamp, size=(math.inf, math.inf)):
+        """Begins a frame: everybody moves on as predicted. stamp: s; size: the image's width and height, px.
+
+        A clock that jumps back (a bag that starts again) forgets everybody; see Timeline for stamps that are no time.
+        """
+        if self.time.jumps_back(stamp):
             self.reset()
-        self.stamp = stamp
+        step = self.time.advance(stamp)
+        self.size = size
+        if step:
+            self.following, self.lost = self.following.ahead(step), self.lost.ahead(step)
+        if step > self.PAUSE:
+            self.following = no_tracks()
+        self.lost = self.lost[self.time.now - self.lost.seen <= self.config.remember]
 
     def wants_detection(self):
         """Whether the detectors should look at this frame."""
-        if self.since_detection is None or len(self.following) == 0:
+        if self.since_detection is None or len(self.following) == 0 or self.time.step > self.STALE:
             return True
         # While somebody is missed, look more often, but not so often that the others suffer.
-        every = min(self.config.detect_every, 3) if len(self.lost) else self.config.detect_every
+        searching = bool(self._in_view(self.lost).any()) or bool((~self.following.confirmed).any())
+        every = min(self.config.detect_every, self.SEARCH_EVERY) if searching else self.config.detect_every
         return self.since_detection + 1 >= every
+
+    def _in_view(self, tracks):
+        """Which Tracks (T,) are predicted to have their middle in the image: those that left it are not looked for."""
+        x, y = tracks.box.place[:, :2].unbind(-1)
+        width, height = self.size
+        return (x > 0) & (x < width) & (y > 0) & (y < height)
 
     def propose(self, detections, regions_of, follows_boxes=False):
         """Where to look: everybody followed and, where detections (CPU) are given, people that are new. -> Candidates
@@ -114,19 +80,20 @@ class Tracker:
         detected again.
         """
         followed = Candidates(
-            self.following.next.clone(), _no_detections(len(self.following)), torch.arange(len(self.following))
+            self.following.next.clone(), no_detections(len(self.following)), torch.arange(len(self.following))
         )
         if detections is None:
             self.since_detection = (self.since_detection or 0) + 1
             return followed
         self.since_detection = 0
         cost = association.keypoint_distance(self.following.joints, self.following.boxes, detections)
-        match = association.assign(cost, self.MATCH)
-        self.following.unconfirmed = torch.where(match >= 0, 0, self.following.unconfirmed + 1)
+        match = association.assign(cost / self._reach(self.following)[:, None], self.MATCH)
         has = match >= 0
+        self.following.unconfirmed = torch.where(has, 0, self.following.unconfirmed + 1)
+        self.following.detected = self.following.detected + has
         for name in ('boxes', 'scores', 'keypoints'):
             getattr(followed.detections, name)[has] = getattr(detections, name)[match[has]]
-        if follows_boxes:
+        if follows_boxes or self.time.step > self.STALE:
             boxes = regions_of(followed.detections[has])
             for name in ('centers', 'sizes', 'rolls'):
                 getattr(followed.regions, name)[has] = getattr(boxes, name)
@@ -137,11 +104,19 @@ class Tracker:
             [followed, Candidates(regions_of(new), new, torch.full((len(new),), -1, dtype=torch.int64))]
         )
 
+    def _reach(self, tracks):
+        """How much farther than MATCH Tracks (T,) may be from where they are predicted: more after a pause."""
+        size = association.diagonal(tracks.boxes).double()
+        variance = tracks.box.covariance[:, :2, :2].diagonal(dim1=-2, dim2=-1).mean(-1)
+        spread = (variance - (noise.BOX_CENTER * size).square()).clamp_min(0).sqrt()
+        return (1 + spread / (self.MATCH * size)).clamp_max(self.RETURN / self.MATCH).float()
+
     def valid(self, candidates, seen):
         """Which candidates (N,) hold a person, each person once. seen: their Observations."""
-        others = torch.stack((seen.scores, seen.next.sizes, seen.next.rolls), 1)
+        others = torch.stack((seen.scores, seen.certainty, seen.next.sizes, seen.next.rolls), 1)
         numbers = torch.cat((seen.joints.flatten(1), seen.boxes, seen.roots, seen.next.centers, others), 1)
-        good = (seen.scores >= self.threshold) & torch.isfinite(numbers).all(1)
+        good = (seen.scores >= self.threshold) & (seen.certainty >= self.LEAST_CERTAINTY)
+        good &= torch.isfinite(numbers).all(1)
         followed = candidates.tracks >= 0
         row = candidates.tracks.clamp_min(0)
         if len(self.following):
@@ -149,6 +124,8 @@ class Tracker:
             # Of two copies the one that jumped goes: it has slid onto its neighbour.
             moved = (seen.joints - self.following.joints[row]).norm(dim=-1).mean(-1)
             moved = moved / association.diagonal(self.following.boxes[row])
+            check = followed & good
+            good[check] = self._expected(self.following[row[check]], seen[check])
         else:
             moved = torch.zeros(len(candidates))
         # A new person that the detector's keypoints do not confirm has slid onto a neighbour as well.
@@ -162,49 +139,75 @@ class Tracker:
         return bool(((candidates.tracks >= 0) & ~valid).any())
 
     def update(self, candidates, valid, seen):
-        """Ends a frame: takes over what was seen. -> (ids (K,), states (K,) uint8) of the K valid candidates."""
+        """Ends a frame: takes over what was seen. -> (ids (K,), states (K,) uint8, velocities (K, 3) m/s of the root)
+        of the K valid candidates. A velocity is NaN of those who are tentative or were never seen before."""
         row = candidates.tracks[valid]
-        old = row >= 0
-        safe = row.clamp_min(0)
-        n = len(row)
-        ids = torch.where(old, self.following.ids[safe], -1) if len(self.following) else torch.full((n,), -1)
-        frames = torch.where(old, self.following.frames[safe], 0) if len(self.following) else torch.zeros_like(ids)
-        unconfirmed = torch.where(old, self.following.unconfirmed[safe], 0) if len(self.following) else frames.clone()
-        current = Tracks(
-            ids,
-            seen.joints[valid],
-            seen.boxes[valid],
-            seen.roots[valid],
-            seen.next[valid],
-            frames + 1,
-            unconfirmed,
-            torch.full((n,), self.stamp, dtype=torch.float64),
-        )
+        seen = seen[valid]
+        known = row >= 0
         gone = torch.ones(len(self.following), dtype=torch.bool)
-        gone[row[old]] = False
-        lost = Tracks.cat([self.lost, self.following[gone]])
-        lost = lost[self.stamp - lost.seen <= self.config.remember]
-        self.following, self.lost = self._name(current, lost)
-        states = torch.where(self.following.frames >= self.config.confirm_frames, State.CONFIRMED, State.TENTATIVE)
-        return self.following.ids, states.to(torch.uint8)
+        gone[row[known]] = False
+        self.lost = Tracks.cat([self.lost, self.following[gone]])
 
-    def _name(self, current, lost):
-        """Gives the unnamed an id: that of a lost person near enough in the image and in the room, else a new one."""
-        unnamed = (current.ids < 0).nonzero().flatten()
-        if len(unnamed) == 0:
-            return current, lost
-        new = current[unnamed]
-        apart = (new.joints[:, None] - lost.joints[None]).norm(dim=-1).mean(-1)
-        apart = apart / association.diagonal(new.boxes)[:, None]
-        metres = (new.roots[:, None] - lost.roots[None]).norm(dim=-1)
-        cost = torch.where(metres < self.RETURN_METRES, apart, 10.0)
-        match = association.assign(cost, self.RETURN)
-        back = match >= 0
-        current.ids[unnamed[back]] = lost.ids[match[back]]
-        current.frames[unnamed[back]] += lost.frames[match[back]]
-        fresh = unnamed[~back]
-        current.ids[fresh] = torch.arange(self.next_id, self.next_id + len(fresh))
-        self.next_id += len(fresh)
-        still = torch.ones(len(lost), dtype=torch.bool)
-        still[match[back]] = False
-        return current, lost[still]
+        detected = (candidates.detections.scores[valid] > 0).long()
+        new = first_tracks(seen, detected, self.time.now)
+        before = new.clone()
+        if known.any():
+            before = Tracks.where(known, self.following[row.clamp_min(0)], before)
+        before, fresh = self._recognise(before, seen)
+        self.following = Tracks.where(fresh, replace(new, ids=before.ids), self._corrected(before, new, seen))
+        velocity = self.following.root.velocity.float()
+        told = self.following.confirmed & self.following.timed
+        states = torch.where(self.following.confirmed, State.CONFIRMED, State.TENTATIVE).to(torch.uint8)
+        return self.following.ids, states, velocity.where(told[:, None], torch.nan)
+
+    def _recognise(self, before, seen):
+        """`before` (K) with those lost people in it whom the unknown ones (ids -1) among those seen turn out to be."""
+        unknown = (before.ids < 0).nonzero().flatten()
+        if len(unknown) and len(self.lost):
+            match = association.assign(self._apart(self.lost, seen[unknown]), self.RETURN)
+            back = match >= 0
+            row = torch.full((len(before),), -1, dtype=torch.int64)  # of the lost, for each of those seen
+            row[unknown[match[back]]] = back.nonzero().flatten()
+            found = row >= 0
+            detected = before.detected
+            before = Tracks.where(found, self.lost[row.clamp_min(0)], before)
+            # Who comes and goes without being confirmed begins again: it may be no person.
+            again = found & ~before.confirmed
+            before.frames, before.detected = before.frames * ~again, torch.where(again, detected, before.detected)
+            before.unconfirmed = before.unconfirmed * ~found
+            self.lost = self.lost[~back]
+        fresh = before.ids < 0
+        before.ids = torch.where(fresh, self.next_id - 1 + fresh.cumsum(0), before.ids)
+        self.next_id += int(fresh.sum())
+        return before, fresh
+
+    def _apart(self, tracks, seen):
+        """How far (T, N) N people seen are from where T people should be, in the diagonal of the box; joints count, so
+        that of two places equally near the one with the same pose wins. Infinite where it cannot be them."""
+        apart = (tracks.joints[:, None] - seen.joints[None]).norm(dim=-1).mean(-1)
+        apart = apart / association.diagonal(seen.boxes)
+        return apart.where(self._expected(tracks[:, None], seen), torch.inf)
+
+    def _expected(self, tracks, seen):
+        """Whether people seen may be Tracks, by where these should be now: (...) bool; leading dimensions broadcast."""
+        root = kalman.surprise(tracks.root, seen.roots, noise.root_noise(seen.roots, seen.certainty))
+        box = kalman.surprise(tracks.box, noise.box_state(seen.boxes), noise.box_noise(seen.boxes))
+        return (root < self.GATE) & (box < self.GATE)
+
+    def _corrected(self, before, new, seen):
+        """Tracks as predicted (`before`), with what was just seen of the same people (`new`, as Tracks) taken in."""
+        step = self.time.now - before.seen
+        return replace(
+            new,
+            ids=before.ids,
+            root=kalman.correct(before.root, new.root.place, noise.root_noise(seen.roots, seen.certainty, step)),
+            box=kalman.correct(before.box, new.box.place, noise.box_noise(seen.boxes)),
+            frames=before.frames + 1,
+            detected=before.detected,
+            unconfirmed=before.unconfirmed,
+            confirmed=before.confirmed | self._sure(before.frames + 1, before.detected),
+            timed=before.timed | self.time.measured,
+        )
+
+    def _sure(self, frames, detected):
+        return (frames >= self.config.confirm_frames) & (detected >= self.DETECTED)
