@@ -15,6 +15,7 @@ from mesh_perception.geometry.distortion import distort, undistort, valid_radius
 # Accepted numbers of distortion coefficients.
 _COUNTS = {'none': (0,), 'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
 _LARGEST_COEFFICIENT = 1e6
+_SHORTEST, _FARTHEST = 1e-3, 1e6  # px; what is beyond is no camera, and leaves float32 sooner or later
 _NEAREST = 1e-3  # m; points nearer or behind are projected as if they were at this depth
 
 
@@ -89,16 +90,24 @@ class Camera:
             raise CameraError(f'calibration file {path}: expected the layout that camera_calibration writes') from error
 
     @classmethod
-    def from_camera_info(cls, message) -> 'Camera':
+    def from_camera_info(cls, message, rectified=False) -> 'Camera':
         """From a sensor_msgs/CameraInfo (or anything with its attributes), for the image as it is delivered.
 
-        K there refers to the full image; binning and region of interest are applied. A binned pixel's centre is the
-        middle of the pixels it was made of.
+        rectified: the image is a rectified one: P's left 3x3 instead of K, and no distortion. Positions are then in the
+        rectified camera's frame, which R turns against the camera's own.
+
+        K and P there refer to the full image; binning and region of interest are applied. A binned pixel's centre is
+        the middle of the pixels it was made of; image_geometry leaves that out, (binning - 1) / (2 binning) of a binned
+        pixel. roi.do_rectify changes nothing, as in image_proc, which rectifies the window as it is.
         """
-        k = _check_matrix(message.k).copy()
+        k = _matrix_of_p(message.p) if rectified else _check_matrix(message.k).copy()
         width, height = message.width, message.height
         roi = getattr(message, 'roi', None)
-        if roi is not None and roi.width and roi.height:
+        if roi is not None and (roi.width or roi.height or roi.x_offset or roi.y_offset):
+            window = f'{roi.width}x{roi.height} at ({roi.x_offset}, {roi.y_offset})'
+            inside = roi.x_offset + roi.width <= width and roi.y_offset + roi.height <= height
+            if not (roi.width and roi.height and inside):
+                raise CameraError(f'region of interest: {window}, expected a part of the full {width}x{height} image')
             k[:2, 2] -= roi.x_offset, roi.y_offset
             width, height = roi.width, roi.height
         for axis, name in enumerate(('binning_x', 'binning_y')):
@@ -107,7 +116,11 @@ class Camera:
             k[axis] /= binning
         width //= getattr(message, 'binning_x', 0) or 1
         height //= getattr(message, 'binning_y', 0) or 1
-        return cls(width, height, k, message.d, message.distortion_model)
+        return (
+            cls(width, height, k, (), 'none')
+            if rectified
+            else cls(width, height, k, message.d, message.distortion_model)
+        )
 
     def project(self, points: Tensor) -> Tensor:
         """Points (..., 3) in metres -> pixels (..., 2) with distortion, differentiable.
@@ -136,6 +149,18 @@ class Camera:
         front = z >= _NEAREST
         return front if math.isinf(limit) else front & (x * x + y * y <= (limit * z).square())
 
+    def coverage(self) -> float:
+        """The share of the image, 0 to 1, that some ray reaches where the distortion model is one-to-one."""
+        x, y = torch.meshgrid(
+            torch.linspace(0, self.width - 1, 33, dtype=torch.float64),
+            torch.linspace(0, self.height - 1, 33, dtype=torch.float64),
+            indexing='xy',
+        )
+        pixels = torch.stack((x, y), -1)
+        rays = self.unproject(pixels)
+        back = self.project(torch.cat((rays, torch.ones_like(rays[..., :1])), -1))
+        return ((back - pixels).abs().amax(-1) < 0.5).double().mean().item()
+
     def matrix(self, device=None, dtype=torch.float32) -> Tensor:
         """K as a (3, 3) tensor."""
         return torch.tensor(self.k, device=device, dtype=dtype)
@@ -150,6 +175,16 @@ class Camera:
         return hash(self._key())
 
 
+def _matrix_of_p(p) -> np.ndarray:
+    """The left 3x3 of a projection matrix; its last column is another camera's place, which ours is not seen from."""
+    p = _floats(p, 'projection matrix')
+    if p.size != 12:
+        raise CameraError(f'projection matrix: {p.size} numbers, expected 12')
+    if not p.any():
+        raise CameraError('rectified image without P: it is all zero, expected focal lengths and a principal point')
+    return _check_matrix(p.reshape(3, 4)[:, :3]).copy()
+
+
 def _check_matrix(k) -> np.ndarray:
     k = _floats(k, 'camera matrix')
     if k.size != 9:
@@ -161,6 +196,10 @@ def _check_matrix(k) -> np.ndarray:
         raise CameraError('camera matrix: K holds NaN or infinity, expected finite numbers')
     if k[0, 0] <= 0 or k[1, 1] <= 0:
         raise CameraError(f'camera matrix: focal lengths {k[0, 0]:g} and {k[1, 1]:g}, expected positive pixels')
+    if min(k[0, 0], k[1, 1]) < _SHORTEST or np.abs(k[:2]).max() > _FARTHEST:
+        raise CameraError(
+            f'camera matrix: {k[:2].tolist()}, expected focal lengths and principal point of 1e-3 to 1e6 px'
+        )
     if k[1, 0] or k[2].tolist() != [0, 0, 1]:
         raise CameraError(f'camera matrix: {k.tolist()}, expected [[fx, s, cx], [0, fy, cy], [0, 0, 1]]')
     return k
@@ -168,8 +207,9 @@ def _check_matrix(k) -> np.ndarray:
 
 def _check_distortion(model, distortion) -> tuple[str, np.ndarray]:
     distortion = _floats(distortion, 'distortion').reshape(-1)
-    if not (np.abs(distortion) < _LARGEST_COEFFICIENT).all():
-        raise CameraError(f'distortion: {distortion.tolist()}, expected finite coefficients below 1e6')
+    small = np.abs(distortion) < _LARGEST_COEFFICIENT
+    if not small.all():
+        raise CameraError(f'distortion: {distortion[~small][0]}, expected finite coefficients below 1e6')
     # Drivers of rectified or simulated cameras leave the model or its coefficients empty.
     if model in ('', 'none', 'plumb_bob') and not distortion.any() and distortion.size in (0, 4, 5):
         return 'none', np.zeros(0)

@@ -1,4 +1,4 @@
-"""sensor_msgs/Image and CompressedImage to RGB arrays: cv_bridge where ROS has it, else the converter below."""
+"""sensor_msgs/Image to RGB arrays: cv_bridge where ROS has it and does the same, else the converter below."""
 
 import functools
 
@@ -10,73 +10,75 @@ class ImageError(ValueError):
     """An image message that cannot be used; the text names what is wrong and what was expected."""
 
 
-# encoding -> (bytes per value, values per pixel, OpenCV's conversion). ROS names a Bayer pattern by its first
-# two rows, OpenCV by the second row's second and third pixel: bayer_rggb is OpenCV's BayerBG.
+# ROS names a Bayer pattern by its first two rows, OpenCV by the second row's second and third pixel: bayer_rggb is
+# OpenCV's BayerBG.
 _BAYER = {
     'rggb': cv2.COLOR_BayerBG2RGB,
     'bggr': cv2.COLOR_BayerRG2RGB,
     'gbrg': cv2.COLOR_BayerGR2RGB,
     'grbg': cv2.COLOR_BayerGB2RGB,
 }
+# encoding -> (bytes per value, values per pixel, OpenCV's conversion; None: it is RGB)
 _ENCODINGS = {
     'rgb8': (1, 3, None),
     'bgr8': (1, 3, cv2.COLOR_BGR2RGB),
     '8UC3': (1, 3, cv2.COLOR_BGR2RGB),
     'rgba8': (1, 4, cv2.COLOR_RGBA2RGB),
     'bgra8': (1, 4, cv2.COLOR_BGRA2RGB),
+    '8UC4': (1, 4, cv2.COLOR_BGRA2RGB),
+    'rgb16': (2, 3, None),
+    'bgr16': (2, 3, cv2.COLOR_BGR2RGB),
+    'rgba16': (2, 4, cv2.COLOR_RGBA2RGB),
+    'bgra16': (2, 4, cv2.COLOR_BGRA2RGB),
     'mono8': (1, 1, cv2.COLOR_GRAY2RGB),
     '8UC1': (1, 1, cv2.COLOR_GRAY2RGB),
     'mono16': (2, 1, cv2.COLOR_GRAY2RGB),
     **{name: (1, 2, cv2.COLOR_YUV2RGB_UYVY) for name in ('yuv422', 'uyvy')},
     **{name: (1, 2, cv2.COLOR_YUV2RGB_YUY2) for name in ('yuv422_yuy2', 'yuyv')},
     **{f'bayer_{order}{8 * size}': (size, 1, code) for order, code in _BAYER.items() for size in (1, 2)},
+    'nv12': (1, 1, cv2.COLOR_YUV2RGB_NV12),
+    'nv21': (1, 1, cv2.COLOR_YUV2RGB_NV21),
 }
+# A plane of brightness, and below it one of half its height with colour.
+_PLANAR = ('nv12', 'nv21')
+# What cv_bridge is trusted with: names of its own, and 8 bits, of which it turns none round.
+_BRIDGED = frozenset(
+    ('bgr8', 'rgba8', 'bgra8', 'mono8', 'yuv422', 'yuv422_yuy2', *(f'bayer_{order}8' for order in _BAYER))
+)
 
 
 def to_rgb(message):
     """An Image message as (H, W, 3) uint8 RGB; a view of the message's data for rgb8, a new array otherwise.
 
-    Encodings: rgb8, bgr8, rgba8, bgra8, mono8, mono16 and bayer_*16 (the full 16-bit range scaled to 8), yuv422 (also
-    'uyvy'), yuv422_yuy2 (also 'yuyv'), bayer_*8, 8UC1 (as mono8) and 8UC3 (as bgr8). Rows may be padded (`step`).
+    Encodings: rgb8, bgr8, rgba8, bgra8, mono8, bayer_*8; rgb16, bgr16, rgba16, bgra16, mono16 and bayer_*16 (the full
+    16-bit range scaled to 8, in either byte order); yuv422 (also 'uyvy'), yuv422_yuy2 (also 'yuyv'), nv12, nv21; 8UC1
+    (as mono8), 8UC3 (as bgr8) and 8UC4 (as bgra8). Rows may be padded (`step`). YUV is BT.601 in video range.
     Raises ImageError for any other encoding, an empty image, a step too small and a buffer too short.
     """
     pixels = _pixels(message)
     if message.encoding == 'rgb8':
         return pixels
-    bridge = None if message.encoding.startswith('8UC') else _bridge()  # cv_bridge takes no 8UC* for a colour
+    whole = len(message.data) == message.step * message.height  # cv_bridge refuses a last row without its padding
+    bridge = _bridge() if message.encoding in _BRIDGED and whole else None
     try:
         if bridge is not None:
             return bridge.imgmsg_to_cv2(message, desired_encoding='rgb8')
         return _convert(pixels, message.encoding)
     except Exception as error:  # what cv2 and cv_bridge raise shares no base
-        reason = str(error).strip().splitlines()[0]
-        raise ImageError(f'{_name(message)} could not be converted to RGB: {reason}') from None
+        raise ImageError(f'{_name(message)} could not be converted to RGB: {" ".join(str(error).split())}') from None
 
 
-def decode(message):
-    """A CompressedImage message (JPEG, PNG or whatever else OpenCV reads) as (H, W, 3) uint8 RGB.
-
-    An orientation noted inside the file is ignored: the calibration belongs to the pixels as they were taken. Raises
-    ImageError when the data is empty, truncated beyond use, or no colour image.
-    """
-    if 'compressedDepth' in message.format:
-        raise ImageError(f"compressed image of format '{message.format}': a depth image; expected a colour image")
-    data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(data) else None
-    if image is None:
-        raise ImageError(
-            f"compressed image of format '{message.format}', {len(data)} bytes, cannot be decoded; "
-            'expected a whole JPEG or PNG file'
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+def quoted(text):
+    """A text out of a message for a log: in quotes, in one line, and not too long."""
+    return ascii(text if len(text) <= 50 else f'{text[:50]}...')
 
 
 def _name(message):
-    return f"image with encoding '{message.encoding}', {message.width}x{message.height}"
+    return f'image with encoding {quoted(message.encoding)}, {message.width}x{message.height}'
 
 
 def _pixels(message):
-    """The message's values as a checked (H, W) or (H, W, C) view of its buffer."""
+    """The message's values as a checked (H, W) or (H, W, C) view of its buffer; planes as one above the other."""
     width, height, step = message.width, message.height, message.step
     if width == 0 or height == 0:
         raise ImageError(f'{_name(message)}: empty; expected at least one pixel')
@@ -87,12 +89,15 @@ def _pixels(message):
     if step < row:
         raise ImageError(f'{_name(message)}: step {step} is too small; expected {row} bytes or more')
     data = np.frombuffer(message.data, np.uint8)
-    expected = step * (height - 1) + row
+    planar = message.encoding in _PLANAR
+    expected = step * (height * 3 // 2 - 1 if planar else height - 1) + row
     if len(data) < expected:
         raise ImageError(f'{_name(message)}, step {step}: truncated, {len(data)} bytes of data; expected {expected}')
-    if channels == 2 and width % 2:
+    if (channels == 2 or planar) and width % 2:
         raise ImageError(f'{_name(message)}: odd width; expected an even one, two pixels share their colour')
-    shape, strides = (height, width), (step, channels * size)
+    if planar and height % 2:
+        raise ImageError(f'{_name(message)}: odd height; expected an even one, two rows share their colour')
+    shape, strides = (height * 3 // 2 if planar else height, width), (step, channels * size)
     if channels > 1:
         shape, strides = (*shape, channels), (*strides, size)
     dtype = np.dtype(f'{">" if message.is_bigendian else "<"}u{size}')
@@ -104,7 +109,9 @@ def _convert(pixels, encoding):
     size, _, code = _ENCODINGS[encoding]
     if size == 1:
         return cv2.cvtColor(pixels, code)
-    image = cv2.cvtColor(np.ascontiguousarray(pixels, np.uint16), code)  # OpenCV refuses an odd step
+    image = np.ascontiguousarray(pixels, np.uint16)  # OpenCV refuses an odd step
+    if code is not None:
+        image = cv2.cvtColor(image, code)
     return cv2.convertScaleAbs(image, alpha=255 / 65535)
 
 

@@ -2,15 +2,14 @@
 
 import array
 
-import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip('sensor_msgs', reason='needs the ROS 2 message packages')
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 
 from mesh_perception.ros import images
-from mesh_perception.ros.images import ImageError, decode, to_rgb
+from mesh_perception.ros.images import ImageError, to_rgb
 
 WIDTH, HEIGHT = 22, 14
 
@@ -150,30 +149,3 @@ def test_one_pixel_images_never_crash():
             assert to_rgb(image).shape == (1, width, 3)
         except ImageError as error:
             assert '\n' not in str(error)
-
-
-@pytest.mark.parametrize('suffix, tolerance', [('.png', 0), ('.jpg', 12)])
-def test_compressed_images_are_decoded_as_rgb(suffix, tolerance):
-    smooth = np.stack([*np.meshgrid(np.arange(0, 200, 4), np.arange(0, 120, 4)), np.full((30, 50), 40)], -1)
-    smooth = smooth.astype(np.uint8)
-    data = cv2.imencode(suffix, smooth[..., ::-1])[1].tobytes()
-    result = decode(CompressedImage(format=f'rgb8; {suffix[1:]} compressed bgr8', data=data))
-    np.testing.assert_allclose(result.astype(int), smooth.astype(int), atol=tolerance)
-
-
-def test_an_orientation_inside_the_jpeg_is_ignored():
-    data = cv2.imencode('.jpg', np.zeros((30, 50, 3), np.uint8))[1].tobytes()
-    exif = b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'
-    data = data[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif + data[2:]
-    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (50, 30, 3)
-    assert decode(CompressedImage(format='jpeg', data=data)).shape == (30, 50, 3)
-
-
-@pytest.mark.parametrize(
-    'image_format, data',
-    [('jpeg', b''), ('jpeg', b'\xff\xd8\xff'), ('png', b'not an image'), ('16UC1; compressedDepth', b'\0' * 40)],
-)
-def test_bad_compressed_images_are_refused_in_one_line(image_format, data):
-    with pytest.raises(ImageError, match='expected') as error:
-        decode(CompressedImage(format=image_format, data=data))
-    assert image_format in str(error.value) and '\n' not in str(error.value)
