@@ -5,56 +5,73 @@ serialised. The worker's takes it from there, and runs the pipeline and everythi
 publishers may be used from any thread), so that a slow frame never delays the services or the diagnostics.
 """
 
-import re
-import signal
 import sys
-import threading
 import time
 import traceback
 
-import rclpy
+from mesh_perception.ros.starting import quiet_start
+
+if __name__ == '__main__':
+    quiet_start()  # the imports below take seconds
+
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import SetBool
 
 from mesh_perception.configuration import load_config
-from mesh_perception.pipeline import MeshPipeline
 from mesh_perception.ros import parameters
+from mesh_perception.ros.camera_topics import CameraTopics
 from mesh_perception.ros.diagnostics import Diagnostics
-from mesh_perception.ros.inputs import FrameAssembler, InputError
-from mesh_perception.ros.mailbox import Mailbox
+from mesh_perception.ros.inputs import FrameAssembler, InputError, is_rectified, is_rectified
 from mesh_perception.ros.outputs import Outputs
+from mesh_perception.ros.problems import Problems
+from mesh_perception.ros.process import one_line, run
+from mesh_perception.ros.sharing import SharedModels, give_memory_back
+from mesh_perception.ros.stamps import ClockWatch, nanoseconds
+from mesh_perception.ros.worker import Worker
 
-# Seconds between two warnings of the same kind.
-WARN_EVERY = 5.0
-# Different problems remembered for that.
-PROBLEMS = 100
+# Seconds between two reminders of the same reason why images do not come.
+REMIND_EVERY = 30.0
+# Failures that one line says everything about; a trace is for the others.
+_EXPECTED = (ValueError, OSError, torch.OutOfMemoryError)
 
 
 class MeshPerceptionNode(LifecycleNode):
-    """configure loads, activate works, deactivate stops and forgets everybody, cleanup releases."""
+    """configure reads the parameters and loads, activate works, deactivate gives the models' memory back, cleanup all.
 
-    def __init__(self, **options):
-        """options: rclpy.node.Node's. Raises ParameterError for a parameter that cannot be used."""
+    ~/enable (std_srvs/SetBool) is the quick switch: without its subscriptions the node works on nothing, but is ready.
+    """
+
+    def __init__(self, shared=None, **options):
+        """shared: SharedModels of a process with several nodes. options: rclpy.node.Node's.
+
+        Raises ParameterError for a parameter that cannot be used.
+        """
         super().__init__('mesh_perception', **options)
-        self._refusal = parameters.declare(self, lambda: self._pipeline is not None)
+        self._refusal = parameters.declare(self, lambda: self._config is not None)
         for line in parameters.misspelt(self._parameter_overrides):
             self.get_logger().warning(line)
-        self._outputs = Outputs(self, self._value)
-        self._diagnostics = Diagnostics(self.get_fully_qualified_name())
+        self._shared = shared or SharedModels()
+        self._state, self._enabled = 'unconfigured', True
+        self._config = self._pipeline = self._outputs = self._assembler = self._worker = self._topics = None
+        self._time_jumped = False
+        self._clock_watch = ClockWatch()
+        self._problems = Problems(self.get_logger())
+        self._diagnostics = Diagnostics(self.get_fully_qualified_name(), self._value)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # By a clock that always runs: with use_sim_time and no /clock yet, diagnostics are what people look at.
         self.create_timer(
             self._value('diagnostics_period'), self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._subscriptions_active = []
-        self._pipeline = self._worker = self._mailbox = self._assembler = None
-        self._working = threading.Lock()  # held by the worker while a frame is in hand
-        self._active = False
-        self._complained = {}  # problem -> when it was logged
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
+        self._jumps = self.get_clock().create_jump_callback(back, post_callback=self._on_time_jump)
 
     def start(self):
         """Configures and activates if `autostart` says so; False if that failed."""
@@ -65,64 +82,62 @@ class MeshPerceptionNode(LifecycleNode):
         )
 
     def on_configure(self, state):
-        """Loads the pipeline; FAILURE with one line where a weight file, body, device or key is missing."""
+        """Loads the models; FAILURE with one line where a weight file, body, device or key is missing."""
         try:
             config = load_config(self._value('models'), parameters.configuration_overrides(self._value))
-            self.get_logger().info(f'loading the model set {config.name}')
-            self._pipeline = MeshPipeline(config)
+            self._load(config)
+            self._outputs = Outputs(self, self._value)
         except Exception as error:
-            self.get_logger().error(f'cannot configure: {_one_line(error)}')
-            if not isinstance(error, (ValueError, OSError)):
-                self.get_logger().error(traceback.format_exc())
-            return TransitionCallbackReturn.FAILURE
-        compressed = self._value('image_transport') == 'compressed'
-        self._image_type = CompressedImage if compressed else Image
-        self._assembler = FrameAssembler(compressed)
-        self._mailbox = Mailbox()
-        self._worker = threading.Thread(target=self._work, args=(self._mailbox,), name='pipeline', daemon=True)
-        self._worker.start()
+            return self._failed('configure', error)
+        self._config = config
+        self._diagnostics.configured(config.name, self._pipeline.body.id, self._pipeline.device)
+        self._image_type = CompressedImage if self._value('image_transport') == 'compressed' else Image
+        rectified = is_rectified(self._value('image_is_rectified'), self.resolve_topic_name('image'))
+        self._assembler = FrameAssembler(self._image_type is CompressedImage, rectified)
+        self._state = 'inactive'
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state):
-        """Subscribes and starts to answer images."""
-        super().on_activate(state)
-        self._outputs.set_body(self._pipeline.body)
-        self._restart()
-        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[self._value('image_reliability').upper()])
-        topic = self.resolve_topic_name('image')
-        if self._image_type is CompressedImage:  # image_transport's way: remap the name, then add the transport
-            topic = f'{topic}/compressed'
-        self._active = True
-        self._subscriptions_active = [
-            self.create_subscription(CameraInfo, 'camera_info', self._assembler.set_camera_info, qos),
-            self.create_subscription(self._image_type, topic, self._on_image, qos, raw=True),
-        ]
-        self.get_logger().info(f'waiting for {topic} and {self.resolve_topic_name("camera_info")}')
+        """Subscribes and starts to answer images; loads again what deactivate gave back."""
+        try:
+            if self._pipeline is None:
+                self._load(self._config)
+            if self._enabled:
+                self._subscribe()
+            super().on_activate(state)
+            self._outputs.set_body(self._pipeline.body)
+            self._assembler.reset()
+            self._restart()
+            self._worker = Worker(self._answer, self._outputs.close)
+        except Exception as error:
+            return self._failed('activate', error)
+        self._state = 'active'
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state):
-        """Unsubscribes, and waits for the frame in hand."""
-        self._pause()
+        """Unsubscribes, waits for the frame in hand, and gives the models' memory back."""
+        self._stop()
+        self._state = 'inactive'
         return super().on_deactivate(state)
 
     def on_cleanup(self, state):
-        """Releases the pipeline."""
+        """Forgets everything that configure made."""
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state):
-        """Stops and releases, from any state."""
-        self._pause()
+        """Stops and forgets everything, from any state."""
         self._release()
+        self._state = 'finalized'
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state):
-        """After a failed transition: released, and ready to be configured again."""
-        return self.on_shutdown(state)
+        """After a transition that broke: everything is forgotten, and configure may be tried again."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
 
     def close(self):
         """Ends the worker and the node; for the end of the process, when no transition can be asked for any more."""
-        self._pause()
         self._release()
         self.destroy_node()
 
@@ -138,32 +153,33 @@ class MeshPerceptionNode(LifecycleNode):
 
     def _on_image(self, serialized):
         self._diagnostics.count('received')
-        if self._mailbox.put((serialized, time.monotonic())):
-            self._diagnostics.count('dropped')
-
-    def _work(self, mailbox):
-        """The worker thread, from configure to cleanup: drawing contexts belong to the thread that made them."""
-        while (item := mailbox.take()) is not None:
-            with self._working:
-                if self._active:
-                    self._answer(*item)
-        self._outputs.close()
+        if self._worker.put((serialized, time.monotonic())):
+            self._diagnostics.count('replaced')
 
     def _answer(self, serialized, received):
         """One image; whatever goes wrong with it, the next one is welcome."""
         try:
             begin = time.monotonic()
+            if self._time_jumped:
+                self._time_jumped = False
+                self._problems.warn('the clock jumped back: everybody is forgotten, ids start anew')
+                self._assembler.reset()
+                self._restart()
             frame = self._assembler.assemble(deserialize_message(serialized, self._image_type))
             if frame.restarted:
-                self._complain('the stamps jumped back: everybody is forgotten, ids start anew')
+                self._problems.warn('the stamps jumped back: everybody is forgotten, ids start anew')
                 self._restart()
             ready = time.monotonic()
             people = self._pipeline(frame.image, frame.camera, frame.stamp)
             found = time.monotonic()
             if not self._outputs.publish(frame, people, self._pipeline):
-                self._complain("an image without frame_id or with the last one's stamp: its TF is left out")
+                self._problems.warn("an image without frame_id or with the last one's stamp: its TF is left out")
             end = time.monotonic()
-            age = self.get_clock().now().nanoseconds * 1e-9 - frame.stamp
+            age = self._clock_watch.age(
+                nanoseconds(frame.header.stamp), self.get_clock().now().nanoseconds, self._value('use_sim_time')
+            )
+            if age.problem and age.new:
+                self._problems.warn(age.problem)
             self._diagnostics.answered(
                 len(people),
                 end - received,
@@ -176,84 +192,93 @@ class MeshPerceptionNode(LifecycleNode):
                 },
             )
         except InputError as error:
-            self._diagnostics.count('refused', str(error))
-            self._complain(f'image not used: {error}')
+            self._diagnostics.count('refused', str(error), error.cause)
+            self._problems.warn(f'image not used: {error}')
         except Exception as error:
             if self.context.ok():  # else the process is ending and nothing can be published any more
-                self._diagnostics.count('failed', _one_line(error))
-                self._complain(f'image not answered: {_one_line(error)}', traceback.format_exc())
+                self._diagnostics.count('failed', one_line(error))
+                self._problems.warn(f'image not answered: {one_line(error)}', traceback.format_exc())
 
-    def _complain(self, text, trace=None):
-        """Logs a problem at most every few seconds, one with a trace once; numbers make no difference.
+    def _on_enable(self, request, response):
+        """~/enable: an active node without subscriptions works on nothing, and goes on at once when it is told to."""
+        self._enabled = request.data
+        if self._state == 'active' and request.data != (self._topics is not None):
+            if request.data:
+                self._worker.wake()
+                self._subscribe()
+            else:
+                self._unsubscribe()
+                self._worker.rest()
+        response.success, response.message = True, self._condition()
+        return response
 
-        (rclpy's own throttle goes by the line of code, and would hide one problem behind another.)
-        """
-        key = re.sub(r'\d+', '', text)
-        now, last = time.monotonic(), self._complained.get(key)
-        if last is not None and (trace or now - last < WARN_EVERY):
-            return
-        if len(self._complained) > PROBLEMS:
-            self._complained.clear()
-        self._complained[key] = now
-        if trace:
-            self.get_logger().error(f'{text}\n{trace}')
-        else:
-            self.get_logger().warning(text)
+    def _on_time_jump(self, jump):
+        self._time_jumped = True
 
     def _report(self):
-        state = 'active' if self._active else 'inactive' if self._pipeline else 'unconfigured'
-        self._outputs.publish_diagnostics(self._diagnostics.message(self.get_clock().now().to_msg(), state))
+        hint = '' if self._topics is None else self._topics.reason(self._value('image_timeout'))
+        if hint:
+            self._problems.warn(hint, every=REMIND_EVERY)
+        now = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(self._diagnostics.message(now, self._condition(), hint))
+
+    def _condition(self):
+        return 'disabled' if self._state == 'active' and not self._enabled else self._state
+
+    def _load(self, config):
+        self.get_logger().info(f'loading the model set {config.name}')
+        self._pipeline = self._shared.pipeline(config)
+
+    def _subscribe(self):
+        reliability = self._value('image_reliability')
+        self._topics = CameraTopics(
+            self, self._image_type, reliability, self._on_image, self._assembler.set_camera_info
+        )
+        image, info = self._topics.silence.image.name, self._topics.silence.camera_info.name
+        self.get_logger().info(f'waiting for {image} and {info}')
+
+    def _unsubscribe(self):
+        if self._topics is not None:
+            self._topics.destroy()
+            self._topics = None
 
     def _restart(self):
         """Whatever comes next has nothing to do with what was seen before."""
         self._pipeline.reset()
         self._outputs.reset()
 
-    def _pause(self):
-        self._active = False
-        for subscription in self._subscriptions_active:
-            self.destroy_subscription(subscription)
-        self._subscriptions_active = []
-        if self._mailbox is not None:
-            self._mailbox.clear()
-            with self._working:
-                self._assembler.reset()
+    def _failed(self, what, error):
+        """FAILURE of a transition, with one line."""
+        self._stop()
+        if self._config is None:
+            self._release()
+        self._diagnostics.not_configured(f'cannot {what}: {one_line(error)}')
+        self.get_logger().error(f'cannot {what}: {one_line(error)}')
+        if not isinstance(error, _EXPECTED):
+            self.get_logger().error(traceback.format_exc())
+        return TransitionCallbackReturn.FAILURE
+
+    def _stop(self):
+        """Back to what a configured node keeps while it is inactive."""
+        self._unsubscribe()
+        if self._worker is not None:
+            self._worker.close()
+        self._pipeline = self._worker = None
+        give_memory_back()
 
     def _release(self):
-        if self._worker is not None:
-            self._mailbox.close()
-            self._worker.join()
-        self._pipeline = self._worker = self._mailbox = None
-
-
-def _one_line(error):
-    return ' '.join(str(error).split()) or type(error).__name__
+        """Back to what an unconfigured node has."""
+        self._stop()
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._config = self._outputs = self._assembler = None
+        self._diagnostics.released()
+        self._state = 'unconfigured'
 
 
 def main(args=None):
     """The node until SIGINT or SIGTERM; 0, or 1 where it could not start."""
-    try:
-        rclpy.init(args=args)
-    except RuntimeError as error:  # rclpy's own, for arguments after --ros-args and files named there
-        print(f'mesh_perception: {_one_line(error)}', file=sys.stderr)
-        return 1
-    node = None
-    try:
-        node = MeshPerceptionNode()
-        if not node.start():
-            return 1
-        rclpy.spin(node)
-    except parameters.ParameterError as error:
-        rclpy.logging.get_logger('mesh_perception').fatal(str(error))
-        return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would break into the teardown
-        if node is not None:
-            node.close()
-        rclpy.try_shutdown()
-    return 0
+    return run('mesh_perception', lambda nodes: nodes.append(MeshPerceptionNode()), args)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
-"""The node's publishers, and what is computed for whom: nothing for a topic that nobody listens to."""
+"""The publishers of a configured node, and what is computed for whom: nothing for a topic that nobody listens to."""
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -19,15 +19,15 @@ class Outputs:
 
     def __init__(self, node, value):
         """node: a LifecycleNode. value: a function from a parameter's name to its present value."""
-        self._value = value
+        self._node, self._value = node, value
+        self._publishers = []
         reliable = QoSProfile(depth=5)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._people = node.create_lifecycle_publisher(SmplPeople, '~/people', reliable)
-        self._body = node.create_lifecycle_publisher(BodyModel, '~/body_model', latched)
-        self._markers = node.create_lifecycle_publisher(MarkerArray, '~/markers', reliable)
-        self._overlay = node.create_lifecycle_publisher(Image, '~/overlay', QoSProfile(depth=1))
-        self._tf = node.create_lifecycle_publisher(TFMessage, '/tf', QoSProfile(depth=100))
-        self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', QoSProfile(depth=10))
+        self._people = self.publisher(SmplPeople, '~/people', reliable)
+        self._body = self.publisher(BodyModel, '~/body_model', latched)
+        self._markers = self.publisher(MarkerArray, '~/markers', reliable)
+        self._overlay = self.publisher(Image, '~/overlay', QoSProfile(depth=1))
+        self._tf = self.publisher(TFMessage, '/tf', QoSProfile(depth=100))
         self._names = PersonNames()
         self._encoder = MarkerEncoder(value('marker_lifetime'))
         self._transforms = PeopleTransforms(value('tf_prefix'), [j for j in value('tf_joints') if j])
@@ -50,9 +50,18 @@ class Outputs:
             self._drawing.close()
             self._drawing = None
 
-    def publish_diagnostics(self, message):
-        """A DiagnosticArray, in any lifecycle state."""
-        self._diagnostics.publish(message)
+    def publisher(self, kind, topic, qos):
+        """A lifecycle publisher that goes with `destroy`, its QoS overridable (qos_overrides.<topic>.publisher)."""
+        overridable = QoSOverridingOptions.with_default_policies()
+        publisher = self._node.create_lifecycle_publisher(kind, topic, qos, qos_overriding_options=overridable)
+        self._publishers.append(publisher)
+        return publisher
+
+    def destroy(self):
+        """Takes the publishers off the network; `close` comes before."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers = []
 
     def publish(self, frame, people, pipeline):
         """One image's people on every topic that is switched on and has a listener; ~/people always.

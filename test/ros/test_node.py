@@ -382,10 +382,13 @@ def test_parameters_are_described_and_checked(node, camera):
     result = set_parameter('marker_mesh', 'thick')
     assert not result.successful and 'light, full' in result.reason
     assert set_parameter('publish_vertices', True).successful
+    tf = camera.listen(TFMessage, '/tf'), camera.received['/tf']
+    assert camera.wait(lambda: camera.node.count_publishers('/tf'))
     people = camera.answer(camera.image(), camera.camera_info()).people
     assert people and all(len(p.vertices) > 20000 and len(p.vertices) % 3 == 0 for p in people)
     assert set_parameter('publish_vertices', False).successful
-    tf = camera.listen(TFMessage, '/tf'), camera.received['/tf']
+    assert camera.wait(lambda: tf[1])
+    tf[1].clear()
     assert set_parameter('publish_tf', False).successful
     camera.answer(camera.image())
     assert set_parameter('publish_tf', True).successful

@@ -1,0 +1,148 @@
+"""The subscriptions to one camera's image and camera_info, and what is heard of their publishers."""
+
+import time
+
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage
+
+from mesh_perception.ros.silence import Silence
+
+_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+
+
+class CameraTopics:
+    """Sensor-data QoS (`image_reliability`, keep last 1), each policy overridable (qos_overrides.<topic>.subscription).
+
+    A camera_info that was latched before the node came is heard as well. That takes a subscription of its own, made
+    when such a publisher is there: the usual ones would get nothing through it, and complain.
+    """
+
+    def __init__(self, node, image_type, reliability, on_image, on_camera_info):
+        """image_type: Image or CompressedImage, handed to on_image serialised. Raises RuntimeError, one line, for an
+        override that cannot be used."""
+        self._node = node
+        self._on_image, self._on_camera_info = on_image, on_camera_info
+        self._image_type = image_type
+        topic = node.resolve_topic_name('image')
+        if image_type is CompressedImage:  # image_transport's way: remap the name, then add the transport
+            topic = f'{topic}/compressed'
+        self._info_topic = node.resolve_topic_name('camera_info')
+        self.silence = Silence(topic, self._info_topic, time.monotonic())
+        self._subscriptions, self._hears_latched = [], False
+        try:
+            qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()])
+            self._subscribe(CameraInfo, self.silence.camera_info, self._take_camera_info, qos)
+            qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()])
+            self._subscribe(image_type, self.silence.image, self._take_image, qos, raw=True)
+        except BaseException:
+            self.destroy()
+            raise
+
+    def destroy(self):
+        """Unsubscribes."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def reason(self, patience):
+        """Why there are no images, or fewer than were published, in one line; '' where all is well."""
+        self._hear_latched()
+        now = time.monotonic()
+        image, info = self.silence.image, self.silence.camera_info
+        for topic, kind in ((image, self._image_type), (info, CameraInfo)):
+            if not topic.publishers and (text := self.silence.reason(now, patience)):
+                topic.others = self._published(kind)
+                return self.silence.reason(now, patience) if topic.others else text
+        return self.silence.reason(now, patience)
+
+    def _published(self, kind):
+        """Topics of a message type that somebody publishes."""
+        name = f'sensor_msgs/msg/{kind.__name__}'
+        found = [topic for topic, kinds in self._node.get_topic_names_and_types() if name in kinds]
+        own = self._node.get_fully_qualified_name()
+        return sorted(t for t in found if self._node.count_publishers(t) and not t.startswith(f'{own}/'))[:4]
+
+    def _take_image(self, serialized):
+        self.silence.image_came(time.monotonic(), len(serialized))
+        self._on_image(serialized)
+
+    def _take_camera_info(self, message):
+        self.silence.camera_info_came(time.monotonic(), 3 * message.width * message.height)
+        self._on_camera_info(message)
+
+    def _hear_latched(self):
+        if self._hears_latched or not any(map(_latches, self._node.get_publishers_info_by_topic(self._info_topic))):
+            return
+        self._hears_latched = True
+        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        quiet = SubscriptionEventCallbacks(use_default_callbacks=False)  # there may be other publishers
+        self._subscriptions.append(
+            self._node.create_subscription(
+                CameraInfo, self._info_topic, self._take_camera_info, qos, event_callbacks=quiet
+            )
+        )
+
+    def _subscribe(self, kind, topic, callback, qos, raw=False):
+        def matched(event):
+            self._hear_latched()
+            self.silence.matched(topic, event.current_count, time.monotonic())
+
+        def incompatible(event):
+            policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
+            topic.misfit = self._misfit(topic.name, policy)
+            self._node.get_logger().warning(topic.misfit)
+
+        def lost(event):
+            self.silence.images_lost(time.monotonic(), event.total_count_change)
+
+        options = QoSOverridingOptions(_POLICIES)
+        events = {'matched': matched, 'incompatible_qos': incompatible}
+        if raw:
+            events['message_lost'] = lost
+        for without in (None, 'message_lost', 'matched'):  # not every middleware tells of these
+            events.pop(without, None)
+            try:
+                subscription = self._node.create_subscription(
+                    kind,
+                    topic.name,
+                    callback,
+                    qos,
+                    raw=raw,
+                    event_callbacks=SubscriptionEventCallbacks(**events),
+                    qos_overriding_options=options,
+                )
+                break
+            except UnsupportedEventTypeError:
+                continue
+        self._subscriptions.append(subscription)
+
+    def _misfit(self, topic, policy):
+        """What does not fit between the publishers of a topic and us, and what to do."""
+        ours = {s.topic_name: s.qos_profile for s in self._subscriptions}.get(topic)
+        asked = _named(ours, policy)
+        offers = {
+            f'{info.node_namespace.rstrip("/")}/{info.node_name} offers {_named(info.qos_profile, policy)}'
+            for info in self._node.get_publishers_info_by_topic(topic)
+            if _named(info.qos_profile, policy) != asked
+        }
+        remedy = {
+            'reliability': 'image_reliability:=best_effort takes both',
+            'durability': f'qos_overrides.{topic}.subscription.durability:=volatile takes both',
+        }.get(policy, f'change qos_overrides.{topic}.subscription.{policy}')
+        return (
+            f'{topic}: nothing comes from a publisher with another {policy}: '
+            f'{", ".join(sorted(offers)) or "it does not fit"}, {asked} is asked for; {remedy}'
+        )
+
+
+def _latches(publisher):
+    qos = publisher.qos_profile
+    return qos.durability == DurabilityPolicy.TRANSIENT_LOCAL and qos.reliability == ReliabilityPolicy.RELIABLE
+
+
+def _named(qos, policy):
+    """A policy's value in a profile, in words."""
+    value = getattr(qos, policy, 'something else')
+    return value.name.lower() if hasattr(value, 'name') else str(value)

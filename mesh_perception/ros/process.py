@@ -1,0 +1,63 @@
+"""A process of one or several nodes, from the command line to its end."""
+
+import sys
+import threading
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from mesh_perception.ros.parameters import ParameterError
+from mesh_perception.ros.starting import ignore_signals, imported
+
+
+def run(name, make_nodes, args=None):
+    """Makes nodes, starts them and runs them until SIGINT or SIGTERM, each in a thread of its own where there are more.
+
+    name: for messages before there is a node. make_nodes: a function that takes a list and puts MeshPerceptionNodes
+    there; raises ParameterError. Returns the exit code: 0, or 1 where nothing could start.
+    """
+    nodes, threads = [], []
+    try:
+        imported()
+        try:
+            rclpy.init(args=args)
+        except RuntimeError as error:  # rclpy's own, for arguments after --ros-args and files named there
+            print(f'{name}: {one_line(error)}', file=sys.stderr)
+            return 1
+        make_nodes(nodes)
+        if not any([node.start() for node in nodes]):
+            return 1
+        threads += [threading.Thread(target=_spin, args=(node,), daemon=True) for node in nodes[1:]]
+        for thread in threads:
+            thread.start()
+        _spin(nodes[0])
+    except ParameterError as error:
+        rclpy.logging.get_logger(name).fatal(str(error))
+        return 1
+    except KeyboardInterrupt:
+        pass
+    finally:
+        ignore_signals()
+        rclpy.try_shutdown()  # ends the threads' spinning
+        for thread in threads:
+            thread.join()
+        for node in nodes:
+            node.close()
+    return 0
+
+
+def one_line(error):
+    """An exception's text in one line; its type where it has none."""
+    return ' '.join(str(error).split()) or type(error).__name__
+
+
+def _spin(node):
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass
+    finally:
+        executor.remove_node(node)
+        executor.shutdown()
