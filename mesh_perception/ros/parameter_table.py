@@ -92,7 +92,7 @@ SECTIONS = {
         Entry(
             'marker_lifetime',
             1.0,
-            START,
+            CONFIGURE,
             'Seconds after which a viewer drops a marker that was not renewed.',
             limits=(0.1, 60.0),
         ),
@@ -104,11 +104,11 @@ SECTIONS = {
             'Fill SmplPerson.vertices on ~/people (about 160 kB a person for the open body).',
         ),
         Entry('publish_tf', True, LIVE, 'One frame a joint on /tf.'),
-        Entry('tf_prefix', 'smpl_', START, "TF frames are named <tf_prefix><person's id>_<joint>."),
+        Entry('tf_prefix', 'smpl_', CONFIGURE, "TF frames are named <tf_prefix><person's id>_<joint>."),
         Entry(
             'tf_joints',
             list(SMPL_JOINTS),
-            START,
+            CONFIGURE,
             "Joints with a TF frame; the parent is the nearest ancestor among them, or the camera's frame.",
         ),
         Entry('max_tf_people', 20, LIVE, 'People with TF frames at most, the nearest first.', limits=(0, 20)),

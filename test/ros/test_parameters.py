@@ -178,10 +178,10 @@ def test_live_parameters_are_set_at_any_time(node):
 
 
 def test_read_only_parameters_say_so(node):
-    result = node.set_all(tf_prefix='human_')
+    result = node.set_all(diagnostics_period=2.0)
     assert not result.successful
     assert result.reason == (
-        "parameter tf_prefix: read-only, it stays 'smpl_'; expected in the launch file, parameter file or as -p when "
+        'parameter diagnostics_period: read-only, it stays 1.0; expected in the launch file, parameter file or as -p when '
         'the node starts'
     )
 
@@ -204,7 +204,7 @@ def test_what_is_read_at_configure_may_be_set_while_unconfigured_alone(node):
         ({'max_age': float('nan')}, 'parameter max_age: nan; expected'),
         ({'max_people': 21}, 'parameter max_people: 21; expected a whole number from 1 to 20'),
         ({'publish_tf': 3}, 'parameter publish_tf: 3; expected true or false'),
-        ({'tf_prefix': 'x'}, 'read-only'),
+        ({'autostart': False}, 'read-only'),
         ({'publish_marker': False}, "unknown parameter 'publish_marker'; did you mean 'publish_markers'?"),
         ({'use_sim_time': 'yes'}, "parameter use_sim_time: 'yes'; expected true or false"),
         ({'overrides': ['x']}, "'KEY=VALUE'"),
