@@ -88,15 +88,15 @@ def _pixels(message):
     row = width * channels * size
     if step < row:
         raise ImageError(f'{_name(message)}: step {step} is too small; expected {row} bytes or more')
-    data = np.frombuffer(message.data, np.uint8)
     planar = message.encoding in _PLANAR
-    expected = step * (height * 3 // 2 - 1 if planar else height - 1) + row
-    if len(data) < expected:
-        raise ImageError(f'{_name(message)}, step {step}: truncated, {len(data)} bytes of data; expected {expected}')
     if (channels == 2 or planar) and width % 2:
         raise ImageError(f'{_name(message)}: odd width; expected an even one, two pixels share their colour')
     if planar and height % 2:
         raise ImageError(f'{_name(message)}: odd height; expected an even one, two rows share their colour')
+    data = np.frombuffer(message.data, np.uint8)
+    expected = step * (height * 3 // 2 - 1 if planar else height - 1) + row
+    if len(data) < expected:
+        raise ImageError(f'{_name(message)}, step {step}: truncated, {len(data)} bytes of data; expected {expected}')
     shape, strides = (height * 3 // 2 if planar else height, width), (step, channels * size)
     if channels > 1:
         shape, strides = (*shape, channels), (*strides, size)
