@@ -21,7 +21,8 @@ VENV = ROOT / '.venv'
 PYTHON = VENV / 'bin' / 'python'
 BUILD = VENV / 'build'
 EXTRAS = 'smplx,bags,training,npm,ros,build,test'
-TF2_MSGS = ROOT / 'tools' / 'setup' / 'tf2_msgs'
+# Messages of other packages, of which there are no wheels.
+OVERLAYS = [ROOT / 'tools' / 'setup' / name for name in ('tf2_msgs', 'hri_msgs')]
 
 
 class SetupError(Exception):
@@ -158,10 +159,11 @@ def build_package(source: Path, *options: str):
 
 
 def build_messages():
-    """Builds mesh_perception's messages, and tf2_msgs where no package brought it."""
+    """Builds mesh_perception's messages, and others where no package brought them."""
     site_packages = next((VENV / 'lib').glob('python3*/site-packages'))
-    if (BUILD / TF2_MSGS.name).exists() or not (site_packages / 'tf2_msgs').exists():
-        build_package(TF2_MSGS)
+    for overlay in OVERLAYS:
+        if (BUILD / overlay.name).exists() or not (site_packages / overlay.name).exists():
+            build_package(overlay)
     build_package(ROOT, '-DMESSAGES_ONLY=ON')
     # What would hide the checkout's: the generated package's empty start and its metadata.
     (site_packages / 'mesh_perception' / '__init__.py').unlink()
@@ -185,7 +187,7 @@ def main():
     mine = Path(__file__).resolve()
     pins = ROOT / 'constraints.txt'
     packages = [mine, pins, ROOT / 'pyproject.toml', ROOT / 'scripts']
-    messages = [mine, pins, ROOT / 'CMakeLists.txt', ROOT / 'package.xml', ROOT / 'cmake', ROOT / 'msg', TF2_MSGS]
+    messages = [mine, pins, ROOT / 'CMakeLists.txt', ROOT / 'package.xml', ROOT / 'cmake', ROOT / 'msg', *OVERLAYS]
     for name, inputs, steps in (
         ('packages', packages, (install_packages, install_programs)),
         ('messages', messages, (build_messages,)),
