@@ -3,13 +3,11 @@
 import time
 
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
-from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
+from mesh_perception.ros.qos import overridable
 from mesh_perception.ros.silence import Silence
-
-_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
 
 
 class CameraTopics:
@@ -20,8 +18,8 @@ class CameraTopics:
     """
 
     def __init__(self, node, image_type, reliability, on_image, on_camera_info):
-        """image_type: Image or CompressedImage, handed to on_image serialised. Raises RuntimeError, one line, for an
-        override that cannot be used."""
+        """image_type: Image or CompressedImage, handed to on_image serialised. Raises ParameterError, one line,
+        for an override that cannot be used."""
         self._node = node
         self._on_image, self._on_camera_info = on_image, on_camera_info
         self._image_type = image_type
@@ -58,11 +56,10 @@ class CameraTopics:
         return self.silence.reason(now, patience)
 
     def _published(self, kind):
-        """Topics of a message type that somebody publishes."""
-        name = f'sensor_msgs/msg/{kind.__name__}'
-        found = [topic for topic, kinds in self._node.get_topic_names_and_types() if name in kinds]
-        own = self._node.get_fully_qualified_name()
-        return sorted(t for t in found if self._node.count_publishers(t) and not t.startswith(f'{own}/'))[:4]
+        """Topics of a message type that somebody else publishes, the first few."""
+        name, overlay = f'sensor_msgs/msg/{kind.__name__}', f'/{self._node.get_name()}/overlay'
+        topics = [topic for topic, kinds in self._node.get_topic_names_and_types() if name in kinds]
+        return sorted(t for t in topics if self._node.count_publishers(t) and not t.endswith(overlay))[:4]
 
     def _take_image(self, serialized):
         self.silence.image_came(time.monotonic(), len(serialized))
@@ -97,21 +94,15 @@ class CameraTopics:
         def lost(event):
             self.silence.images_lost(time.monotonic(), event.total_count_change)
 
-        options = QoSOverridingOptions(_POLICIES)
         events = {'matched': matched, 'incompatible_qos': incompatible}
         if raw:
             events['message_lost'] = lost
         for without in (None, 'message_lost', 'matched'):  # not every middleware tells of these
             events.pop(without, None)
             try:
-                subscription = self._node.create_subscription(
-                    kind,
-                    topic.name,
-                    callback,
-                    qos,
-                    raw=raw,
-                    event_callbacks=SubscriptionEventCallbacks(**events),
-                    qos_overriding_options=options,
+                told = SubscriptionEventCallbacks(**events)
+                subscription = overridable(
+                    self._node.create_subscription, kind, topic.name, callback, qos, raw=raw, event_callbacks=told
                 )
                 break
             except UnsupportedEventTypeError:

@@ -32,6 +32,7 @@ from mesh_perception.ros.inputs import FrameAssembler, InputError, is_rectified
 from mesh_perception.ros.outputs import Outputs
 from mesh_perception.ros.problems import Problems
 from mesh_perception.ros.process import one_line, run
+from mesh_perception.ros.qos import without_effect
 from mesh_perception.ros.sharing import SharedModels, give_memory_back
 from mesh_perception.ros.stamps import ClockWatch, nanoseconds
 from mesh_perception.ros.worker import Worker
@@ -57,7 +58,7 @@ class MeshPerceptionNode(LifecycleNode):
         self._refusal = parameters.declare(self, lambda: self._config is not None)
         for line in parameters.misspelt(self._parameter_overrides):
             self.get_logger().warning(line)
-        self._shared = shared or SharedModels()
+        self._alone, self._shared = shared is None, shared or SharedModels()
         self._state, self._enabled = 'unconfigured', True
         self._config = self._pipeline = self._outputs = self._assembler = self._worker = self._topics = None
         self._time_jumped = False
@@ -111,6 +112,8 @@ class MeshPerceptionNode(LifecycleNode):
             self._worker = Worker(self._answer, self._outputs.close)
         except Exception as error:
             return self._failed('activate', error)
+        for line in without_effect(self) if self._alone else ():  # else they may be for other cameras
+            self._problems.warn(line)
         self._state = 'active'
         return TransitionCallbackReturn.SUCCESS
 

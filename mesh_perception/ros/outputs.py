@@ -1,7 +1,6 @@
 """The publishers of a configured node, and what is computed for whom: nothing for a topic that nobody listens to."""
 
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -10,6 +9,7 @@ from mesh_perception.msg import BodyModel, SmplPeople
 from mesh_perception.ros.ids import PersonNames
 from mesh_perception.ros.markers import MarkerEncoder
 from mesh_perception.ros.messages import body_message, image_bytes, people_message
+from mesh_perception.ros.qos import overridable
 from mesh_perception.ros.transforms import PeopleTransforms
 from mesh_perception.visualization.overlay import Overlay
 
@@ -52,8 +52,7 @@ class Outputs:
 
     def publisher(self, kind, topic, qos):
         """A lifecycle publisher that goes with `destroy`, its QoS overridable (qos_overrides.<topic>.publisher)."""
-        overridable = QoSOverridingOptions.with_default_policies()
-        publisher = self._node.create_lifecycle_publisher(kind, topic, qos, qos_overriding_options=overridable)
+        publisher = overridable(self._node.create_lifecycle_publisher, kind, topic, qos)
         self._publishers.append(publisher)
         return publisher
 

@@ -3,11 +3,27 @@
 Nothing heavy is imported here, since this has to run before the imports that take seconds.
 """
 
+import importlib
 import os
 import signal
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _imported = False
+
+
+def start(name, module):
+    """Imports a module and runs its `main`, quiet under signals from now on; the exit code, or one line of text.
+
+    name: the program's.
+    """
+    quiet_start()
+    try:
+        main = importlib.import_module(module).main
+    except ModuleNotFoundError as error:
+        from mesh_perception.cli import missing_package
+
+        return f'{name}: {missing_package(error)}'
+    return main()
 
 
 def quiet_start():

@@ -1,0 +1,36 @@
+"""Quality of service that users may override: parameters qos_overrides.<topic>.<publisher or subscription>.<policy>."""
+
+from rclpy.event_handler import UnsupportedEventTypeError
+from rclpy.exceptions import ParameterException
+from rclpy.qos import QoSPolicyKind
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from mesh_perception.ros.parameters import ParameterError
+
+_PREFIX = 'qos_overrides.'
+_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+
+
+def overridable(create, kind, topic, *arguments, **options):
+    """create(kind, topic, ...) of a publisher or subscription with policies that may be overridden.
+
+    Raises ParameterError, one line, for an override that cannot be used.
+    """
+    overrides = QoSOverridingOptions(_POLICIES)
+    try:
+        return create(kind, topic, *arguments, qos_overriding_options=overrides, **options)
+    except UnsupportedEventTypeError:
+        raise
+    except (RuntimeError, ParameterException, ValueError) as error:
+        raise ParameterError(f'parameters {_PREFIX}{topic}.*: {str(error).splitlines()[0]}') from None
+
+
+def without_effect(node):
+    """One line for each override that was given and that no topic of a node asked for."""
+    given = [name for name in node._parameter_overrides if name.startswith(_PREFIX)]
+    return [
+        f'parameter {name!r} has no effect: the node has no such topic, or the policy cannot be overridden; expected '
+        f'{_PREFIX}/TOPIC.publisher.POLICY or .subscription.POLICY'
+        for name in given
+        if not node.has_parameter(name)
+    ]
