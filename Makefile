@@ -1,13 +1,13 @@
 # What a newcomer types. Everything goes into .venv, out/ and the user's cache; `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo evaluate test lint bench soak latency clean
+.PHONY: help setup weights demo evaluate test lint bench soak latency view bag clean
 
 # The Python that makes .venv; an existing one keeps its own unless PYTHON names another.
 PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 VENV := .venv/bin
 
 # Everything on this host alone, whatever else is on the network.
-demo test: export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
+demo test view: export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
 
 help:  ## This list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,15 @@ soak: weights  ## 10000 frames through the real node: does memory or latency gro
 
 latency: weights  ## From image to people, beside the pipeline and the bare transport (FRAMES=100)
 	@$(VENV)/python -m mesh_perception.ros.soak.latency $(if $(FRAMES),--frames $(FRAMES))
+
+view: weights  ## Footage, the node and rerun's viewer, for machines without RViz (CAMERA=cam02, SAVE=FILE.rrd, CONNECT=URL)
+	@$(PYTHON) tools/setup/environment.py view
+	@$(VENV)/python -m mesh_perception.ros.demo.view $(if $(CAMERA),--camera $(CAMERA)) \
+		$(if $(SAVE),--save "$(SAVE)") $(if $(CONNECT),--connect "$(CONNECT)") $(if $(FRAMES),--frames $(FRAMES))
+
+bag: weights  ## People in a rosbag2 or MCAP file, written beside it (BAG=PATH, IMAGE=/topic, CAMERA_INFO=/topic)
+	@$(VENV)/mesh-perception bag "$(or $(BAG),$(error BAG=PATH is missing))" $(if $(IMAGE),--image "$(IMAGE)") \
+		$(if $(CAMERA_INFO),--camera-info "$(CAMERA_INFO)")
 
 clean:  ## Removes .venv and everything built here; fetched weights stay in the cache
 	rm -rf .venv out build install log *.egg-info

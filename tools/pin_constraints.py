@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = 'smplx,bags,training,npm,ros,build,test'
+EXTRAS = 'smplx,bags,training,npm,ros,build,test,view'
 LEFT_OUT = re.compile(r'(nvidia|cuda)-.*|triton|mesh-perception')
 # Held back, with any version of theirs that fits: torch's builds differ in name (2.13.0, 2.13.0+cpu).
 FIXED = {'torch': '2.13.*'}
@@ -52,5 +52,7 @@ def lines(resolved: dict[str, dict[str, str]]) -> list[str]:
 
 
 if __name__ == '__main__':
-    print('# Every version that `make setup` installs and the tests ran with, by tools/pin_constraints.py.')
+    print(
+        '# Every version that `make setup` and `make view` install, by tools/pin_constraints.py; the tests ran with them.'
+    )
     print('\n'.join(lines(dict(resolve(python) for python in sys.argv[1:]))))

@@ -50,7 +50,7 @@ def test_demo_hands_its_variables_on_and_stays_on_this_host(make):
     shown = subprocess.run([make, '-C', ROOT, '-n', 'demo', 'FRAMES=7', 'CAMERAS=all'], capture_output=True, text=True)
     assert 'python -m mesh_perception.ros.demo --frames 7 --cameras all' in shown.stdout
     assert re.search(
-        r'^demo test: export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST$', (ROOT / 'Makefile').read_text(), re.M
+        r'^demo test view: export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST$', (ROOT / 'Makefile').read_text(), re.M
     )
 
 

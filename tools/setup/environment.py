@@ -1,9 +1,12 @@
 """`make setup`: a .venv with the ROS 2 wheels, this checkout and its messages, on a machine without ROS.
 
+Arguments are further extras of pyproject.toml that it is to hold, such as `view`.
+
 Run by any Python 3.10 to 3.13, with nothing but the standard library. Each of the two steps (packages, messages) is
 skipped while the files that it depends on have not changed, so a second run costs no more than starting Python.
 """
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -123,19 +126,24 @@ def announce_download(report: Path):
     )
 
 
+def install(extras: str):
+    """Installs the checkout in place with some of its extras; says first how much has to be fetched."""
+    report = VENV / 'report.json'
+    checkout = ['--no-build-isolation', '--editable', f'{ROOT}[{extras}]']
+    pip('--dry-run', '--report', report, *checkout)
+    announce_download(report)
+    pip(*(['--progress-bar', 'on'] if sys.stdout.isatty() else []), *checkout)
+
+
 def install_packages():
-    """Creates the venv, or completes it, and installs the checkout in place with all of its extras."""
+    """Creates the venv, or completes it, and installs the checkout with all that every target needs."""
     print(f'setup: .venv with Python {sys.version.split()[0]}', flush=True)
     if Path(sys.prefix).resolve() != VENV.resolve():
         subprocess.run([sys.executable, '-m', 'venv', '--clear', VENV], check=True)
     elif not importlib.util.find_spec('pip'):  # an interrupted start
         run(PYTHON, '-m', 'ensurepip')
     pip('--upgrade', 'pip', 'setuptools')
-    report = VENV / 'report.json'
-    checkout = ['--no-build-isolation', '--editable', f'{ROOT}[{EXTRAS}]']
-    pip('--dry-run', '--report', report, *checkout)
-    announce_download(report)
-    pip(*(['--progress-bar', 'on'] if sys.stdout.isatty() else []), *checkout)
+    install(EXTRAS)
 
 
 def build_package(source: Path, *options: str):
@@ -191,6 +199,7 @@ def main():
     for name, inputs, steps in (
         ('packages', packages, (install_packages, install_programs)),
         ('messages', messages, (build_messages,)),
+        *((extra, [pins, ROOT / 'pyproject.toml'], (functools.partial(install, extra),)) for extra in sys.argv[1:]),
     ):
         stamp = VENV / f'{name}.stamp'
         wanted = fingerprint(*inputs)

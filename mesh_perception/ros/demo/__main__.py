@@ -49,14 +49,16 @@ def stop(process):
         return process.communicate()[0]
 
 
-def report_of(publisher, node):
-    """The publisher's standard output when it ends. Raises RuntimeError where it fails, or the node ends before it."""
+def report_of(publisher, others):
+    """The publisher's standard output when it ends. Raises RuntimeError where it fails, or one of {name: process}
+    ends before it."""
     while True:
         try:
             output = publisher.communicate(timeout=0.5)[0]
         except subprocess.TimeoutExpired:
-            if node.poll() is not None:
-                raise RuntimeError(f'the node ended with {node.returncode}') from None
+            for name, process in others.items():
+                if process.poll() is not None:
+                    raise RuntimeError(f'the {name} ended with {process.returncode}') from None
             continue
         if publisher.returncode:
             raise RuntimeError(f'the publisher ended with {publisher.returncode}')
@@ -75,7 +77,7 @@ def play(camera, frames, output, values, models):
             'mesh_perception.ros.demo.publisher', camera, {'camera': camera, 'frames': frames, 'listeners': 2}, values
         )
         running.append(publisher)
-        published = report_of(publisher, running[1])
+        published = report_of(publisher, {'node': running[1]})
         recorded = stop(recorder)
         return json.loads(published.splitlines()[-1]), json.loads(recorded.splitlines()[-1])
     finally:
