@@ -79,12 +79,14 @@ class RefinementConfig:
 
 @dataclass(frozen=True)
 class TrackingConfig:
-    """When to detect, and how long to remember."""
+    """When to detect, how long to remember, and whether what is seen is smoothed over time."""
 
     detect_every: int = field(12, within=(1, 1000))  # frames between detections while everybody is followed
     max_people: int = field(20, within=(1, 20))
     remember: float = field(1.0, within=(0, 60))  # s for which a person that was lost can come back under the same id
-    confirm_frames: int = field(2, within=(1, 100))  # frames until a new person counts as confirmed
+    # Frames, and detections twice, until a new person counts as confirmed.
+    confirm_frames: int = field(2, within=(1, 100))
+    smoothing: bool = field(True)  # of rotations, shape and place
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mesh_perception.body import skin, skin_joints
+from mesh_perception.geometry.boxes import around
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.crops import crop
 from mesh_perception.inverse_kinematics import initial_parameters
@@ -16,6 +17,7 @@ from mesh_perception.skeleton.absolute import inside_image, place_body
 from mesh_perception.skeleton.stages import keep_better
 from mesh_perception.stopwatch import Stopwatch
 from mesh_perception.tracking import Tracker
+from mesh_perception.tracking.smoothing import Smoother
 from mesh_perception.tracking.tracks import Candidates, Observations
 from mesh_perception.transfer import move
 from mesh_perception.types import Detections, People, Regions, Sightings
@@ -83,6 +85,8 @@ class MeshPipeline:
             raise ValueError(f'model set {config.name}: it has no refiner, and so no attention to show')
         self.attention, self.last_attention = attention, None
         self.tracker = Tracker(config.tracking, config.skeleton.threshold)
+        self.smoother = Smoother(self.body.to('cpu'), config.tracking.remember)
+        self.smoothing = config.tracking.smoothing  # may be switched between two images
         self.stopwatch = Stopwatch()
         if shared is None:
             self._warm_up()
@@ -90,6 +94,7 @@ class MeshPipeline:
     def reset(self):
         """Forgets everybody: the next image has nothing to do with the last."""
         self.tracker.reset()
+        self.smoother.reset()
 
     def __call__(self, image, camera, stamp=0.0):
         """image: uint8 (H, W, 3) RGB numpy; camera: Camera of that size; stamp: s. -> People on the CPU.
@@ -138,7 +143,14 @@ class MeshPipeline:
             self.last_attention = self.last_attention[seen.valid][:, :, seen.valid]
         found = self.tracker.update(seen.candidates, seen.valid, seen.observations)
         people.track_ids, people.states, people.velocity = found
-        return people
+        return self._smoothed(people, seen.observations[seen.valid], camera)
+
+    def _smoothed(self, people, seen, camera):
+        if not self.smoothing:
+            self.smoother.reset()
+            return people
+        with self.stopwatch('smooth'):
+            return self.smoother(people, seen, camera, self.tracker.time.now)
 
     @torch.inference_mode()
     def detect(self, picture):
@@ -158,9 +170,18 @@ class MeshPipeline:
             better = self._second_look(picture, camera, sightings[new], found[new])
             sightings = Sightings.cat([sightings[: new.start], better])
         people = self._people(sightings.skeletons, camera)
-        joints, regions, people = move([sightings.skeletons.image_joints, sightings.next, people], 'cpu')
-        certainty = (people.joint_confidence * inside_image(joints, camera)).mean(1)
-        observations = Observations(joints, people.scores, people.boxes, people.joints[:, 0], certainty, regions)
+        made_of = sightings.skeletons
+        back = move([made_of.image_joints, made_of.distance_scale, sightings.next, people], 'cpu')
+        joints, distance_scale, regions, people = back
+        observations = Observations(
+            joints=joints,
+            scores=people.scores,
+            boxes=people.boxes,
+            roots=people.joints[:, 0],
+            certainty=(people.joint_confidence * inside_image(joints, camera)).mean(1),
+            distance_scale=distance_scale,
+            next=regions,
+        )
         return Seen(candidates, observations, people, self.tracker.valid(candidates, observations))
 
     def meshes(self, people, light=False):
@@ -194,7 +215,7 @@ class MeshPipeline:
             with self.stopwatch('refine'):
                 parameters, joints, translation = self._refine(skeletons, parameters, translation, camera)
         joints_2d = camera.project(joints)
-        boxes = _around(torch.cat((joints_2d, skeletons.image_joints), 1))
+        boxes = around(torch.cat((joints_2d, skeletons.image_joints), 1))
         return People(
             track_ids=torch.zeros_like(joints[:, 0, 0], dtype=torch.int64),
             states=torch.zeros_like(joints[:, 0, 0], dtype=torch.uint8),
@@ -233,10 +254,3 @@ class MeshPipeline:
             regions = Regions(centers, centers[:, 0] + 60, centers[:, 0] * 0)
             skeletons = self._sightings(picture, camera, regions).skeletons
             self.meshes(self._people(skeletons, camera), light=True)
-
-
-def _around(points, margin=0.05):
-    """Boxes (N, 4) around points (N, P, 2), wider by a share of their size: limbs end beyond their joints."""
-    low, high = points.amin(1), points.amax(1)
-    extra = margin * (high - low).amax(1, keepdim=True)
-    return torch.cat((low - extra, high + extra), 1)

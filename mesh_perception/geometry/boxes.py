@@ -9,6 +9,13 @@ def areas(boxes: Tensor) -> Tensor:
     return (boxes[:, 2:] - boxes[:, :2]).clamp_min(0).prod(-1)
 
 
+def around(points: Tensor, margin: float = 0.05) -> Tensor:
+    """Boxes (N, 4) around points (N, P, 2), wider by a share of their size: limbs end beyond their joints."""
+    low, high = points.amin(1), points.amax(1)
+    extra = margin * (high - low).amax(1, keepdim=True)
+    return torch.cat((low - extra, high + extra), 1)
+
+
 def intersections(a: Tensor, b: Tensor) -> Tensor:
     """Areas (A, B) common to boxes (A, 4) and (B, 4)."""
     low = torch.maximum(a[:, None, :2], b[None, :, :2])
