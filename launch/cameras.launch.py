@@ -18,7 +18,6 @@ from mesh_perception.launching import SEVERAL_CAMERAS, camera_nodes
 def processes(context):
     """One process or one a camera."""
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in SEVERAL_CAMERAS}
-    given['ros_namespace'] = context.launch_configurations.get('ros_namespace', '')
     return [Node(**keywords) for keywords in camera_nodes(given)]
 
 

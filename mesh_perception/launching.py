@@ -93,18 +93,25 @@ def mesh_node(given):
 
 
 def camera_nodes(given):
-    """One process for all cameras, or one a camera. given: {argument of SEVERAL_CAMERAS: its text}, and under
-    'ros_namespace' what an outer launch file pushed. Raises LaunchError."""
-    cameras = [_below(given['namespace'], camera) for camera in camera_names(given['cameras'])]
+    """One process for all cameras, or one a camera. given: {argument of SEVERAL_CAMERAS: its text}.
+
+    Raises LaunchError.
+    """
+    cameras = camera_names(given['cameras'])
     process = _process(given, given['image'], given['camera_info'])
     log = ['--ros-args', '--log-level', given['log_level']]
-    if given['share_models'] == 'true':
-        # No name and no namespace for the process: they would be those of all its nodes.
-        outer = '/' + given.get('ros_namespace', '').strip('/')
-        cameras = [_below(outer, camera) for camera in cameras]
-        return [{**process, 'executable': 'mesh_cameras', 'arguments': [*cameras, *log]}]
+    if given['share_models'] == 'true':  # without a name: it would be that of all its nodes
+        namespace = given['namespace']
+        return [{**process, 'executable': 'mesh_cameras', 'namespace': namespace, 'arguments': [*cameras, *log]}]
+    below = f'{given["namespace"].rstrip("/")}/' if given['namespace'] else ''
     return [
-        {**process, 'executable': 'mesh_node', 'name': 'mesh_perception', 'namespace': camera, 'arguments': log}
+        {
+            **process,
+            'executable': 'mesh_node',
+            'name': 'mesh_perception',
+            'namespace': camera if camera.startswith('/') else below + camera,
+            'arguments': log,
+        }
         for camera in cameras
     ]
 
@@ -165,11 +172,6 @@ def _process(given, image, info):
         'parameters': [str(_file(given, 'params_file')), *([changes] if changes else [])],
         'remappings': [('image', image), ('camera_info', info)],
     }
-
-
-def _below(namespace, name):
-    """A name in a namespace; one that begins with / stays as it is."""
-    return name if name.startswith('/') or not namespace else f'{namespace.rstrip("/")}/{name}'
 
 
 def _file(given, name):

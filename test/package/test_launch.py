@@ -26,7 +26,7 @@ TABLES = {'mesh_perception.launch.py': ONE_CAMERA, 'cameras.launch.py': SEVERAL_
 
 def given(table, **changes):
     """Every argument's text, as `ros2 launch` would have it."""
-    assert set(changes) <= {a.name for a in table} | {'ros_namespace'}
+    assert set(changes) <= {a.name for a in table}
     return {a.name: a.default for a in table} | changes
 
 
@@ -203,18 +203,18 @@ def test_rviz_shows_the_topics_of_this_node_in_the_frame_asked_for(tmp_path):
 
 
 def test_cameras_share_one_process_that_has_no_name_of_its_own():
-    (process,) = camera_nodes(given(SEVERAL_CAMERAS, cameras='[front, /up/rear]', namespace='robot', device='cpu'))
-    assert process['executable'] == 'mesh_cameras' and not {'name', 'namespace'} & set(process)
-    assert process['arguments'] == ['/robot/front', '/up/rear', '--ros-args', '--log-level', 'info']
+    (process,) = camera_nodes(given(SEVERAL_CAMERAS, cameras='[front, /up/rear/]', namespace='robot', device='cpu'))
+    assert process['executable'] == 'mesh_cameras' and 'name' not in process and process['namespace'] == 'robot'
+    assert process['arguments'] == ['front', '/up/rear', '--ros-args', '--log-level', 'info']
     assert process['remappings'] == [('image', 'image_raw'), ('camera_info', 'camera_info')]
     assert process['parameters'][1:] == [{'device': 'cpu'}]
-    (process,) = camera_nodes(given(SEVERAL_CAMERAS, cameras='front', ros_namespace='/outer'))
-    assert process['arguments'][0] == '/outer/front', 'what an outer launch file pushed'
 
 
-def test_or_each_camera_has_a_process():
-    processes = camera_nodes(given(SEVERAL_CAMERAS, cameras='[front, rear]', share_models='false', namespace='/robot'))
-    assert [p['namespace'] for p in processes] == ['/robot/front', '/robot/rear']
+@pytest.mark.parametrize('namespace, wanted', [('', 'front'), ('/robot/', '/robot/front'), ('robot', 'robot/front')])
+def test_or_each_camera_has_a_process(namespace, wanted):
+    arguments = given(SEVERAL_CAMERAS, cameras='[front, /up/rear]', share_models='false', namespace=namespace)
+    processes = camera_nodes(arguments)
+    assert [p['namespace'] for p in processes] == [wanted, '/up/rear']
     assert {p['executable'] for p in processes} == {'mesh_node'}
 
 
@@ -228,6 +228,7 @@ def test_what_is_started_exists(load):
     """Programs of ours are in scripts/, and other packages are named where somebody looks for them."""
     keywords = [
         mesh_node(given(ONE_CAMERA)),
+        *camera_nodes(given(SEVERAL_CAMERAS, cameras='[a, b]')),
         *camera_nodes(given(SEVERAL_CAMERAS, cameras='[a, b]', share_models='false')),
     ]
     for keyword in keywords:
@@ -273,7 +274,7 @@ def test_the_real_launch_makes_the_commands(load, name):
     )
     wanted = {
         'mesh_perception.launch.py': ['-r image:=/c/image_raw', '-r camera_info:=/c/camera_info'],
-        'cameras.launch.py': ['/robot/front /robot/rear --ros-args', '-r image:=image_raw'],
+        'cameras.launch.py': ['front rear --ros-args', '-r image:=image_raw'],
     }
     for words in ['--params-file', *wanted[name]]:
         assert words in command
