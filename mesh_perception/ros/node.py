@@ -173,6 +173,7 @@ class MeshPerceptionNode(LifecycleNode):
                 self._problems.warn('the stamps jumped back: everybody is forgotten, ids start anew')
                 self._restart()
             ready = time.monotonic()
+            self._pipeline.smoothing = self._pipeline.config.tracking.smoothing and self._value('smoothing')
             people = self._pipeline(frame.image, frame.camera, frame.stamp)
             found = time.monotonic()
             if not self._outputs.publish(frame, people, self._pipeline):

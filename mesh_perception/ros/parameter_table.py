@@ -53,7 +53,7 @@ SECTIONS = {
             'Where the networks run: auto (the GPU where there is one), cpu, cuda or cuda:N.',
         ),
         Entry('max_people', 20, CONFIGURE, 'People followed at most.', limits=(1, 20)),
-        Entry('smoothing', True, LIVE, 'Smooth poses, places and shapes over time.'),
+        Entry('smoothing', True, LIVE, 'Smooth poses, places and shapes over time, where the model set does.'),
     ),
     'Input': (
         Entry(
