@@ -1,4 +1,7 @@
-"""People and messages with plausible values for the conversions' tests."""
+"""People and messages with plausible values for the conversions' tests; what tests of live nodes need."""
+
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,3 +80,28 @@ def header():
     from std_msgs.msg import Header
 
     return Header(stamp=Time(sec=1700000000, nanosec=987654321), frame_id='camera_optical_frame')
+
+
+@pytest.fixture(scope='session')
+def scene():
+    """See live.small_scene."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    from live import small_scene
+
+    from mesh_perception.weights.store import WeightsError
+
+    try:
+        return small_scene()
+    except WeightsError as error:
+        pytest.skip(f'no footage: {error}')
+
+
+@pytest.fixture(scope='module')
+def environment():
+    """A domain of our own on this host, for both sides."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    from live import own_environment
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        yield own_environment()
