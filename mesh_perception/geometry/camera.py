@@ -214,7 +214,7 @@ def _check_distortion(model, distortion) -> tuple[str, np.ndarray]:
     if model in ('', 'none', 'plumb_bob') and not distortion.any() and distortion.size in (0, 4, 5):
         return 'none', np.zeros(0)
     if model not in _COUNTS:
-        raise CameraError(f'distortion model: {model!r}, expected one of {", ".join(_COUNTS)}')
+        raise CameraError(f'distortion model: {str(model)[:40]!r}, expected one of {", ".join(_COUNTS)}')
     if distortion.size not in _COUNTS[model]:
         expected = ' or '.join(map(str, _COUNTS[model]))
         raise CameraError(f'distortion: {distortion.size} coefficients for {model}, expected {expected}')

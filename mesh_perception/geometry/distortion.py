@@ -16,6 +16,7 @@ LARGEST_RADIUS = 1000.0
 # Newton converges quadratically from the distorted point, usually in three to six steps; the rest is for lenses used
 # close to the fold, where a step halves the error.
 _ITERATIONS = 8
+_LONGEST_STEP = 1e9  # beyond any valid radius, and its square is within float32
 
 
 def distort(points: Tensor, model: str, coefficients: tuple) -> Tensor:
@@ -139,10 +140,14 @@ def _newton_step(estimate: Tensor, target: Tensor, k: tuple) -> Tensor:
     )
     a, b = both + x * across + x * prism_x, x * down + y * prism_x
     c, d = y * across + x * prism_y, both + y * down + y * prism_y
-    determinant = (a * d - b * c).clamp_min(1e-6)  # positive wherever the lens is invertible
     distorted_x, distorted_y = _polynomial(estimate, k)
     dx, dy = target[..., 0] - distorted_x, target[..., 1] - distorted_y
-    return torch.stack([x + (d * dx - b * dy) / determinant, y + (a * dy - c * dx) / determinant], dim=-1)
+    # Coefficients of no lens make entries whose products leave float32: the matrix is scaled, and steps are bounded.
+    scale = torch.stack((a, b, c, d)).detach().abs().amax(0).clamp_min(1)
+    a, b, c, d, dx, dy = a / scale, b / scale, c / scale, d / scale, dx / scale, dy / scale
+    determinant = (a * d - b * c).clamp_min(1e-6)  # positive wherever the lens is invertible
+    steps = torch.stack([(d * dx - b * dy) / determinant, (a * dy - c * dx) / determinant], dim=-1)
+    return estimate + steps.clamp(-_LONGEST_STEP, _LONGEST_STEP)
 
 
 def _fisheye_distort(points: Tensor, k: tuple) -> Tensor:

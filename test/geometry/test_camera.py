@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mesh_perception.geometry.camera import Camera, CameraError
@@ -160,6 +160,22 @@ def test_absurd_coefficients_stay_finite(distortion):
     assert camera.project(points_in_view(20)).isfinite().all()
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([('plumb_bob', 5), ('rational_polynomial', 12), ('equidistant', 4)]),
+    st.lists(st.floats(-1e6, 1e6, exclude_min=True, exclude_max=True), min_size=12, max_size=12),
+    st.sampled_from([torch.float32, torch.float64]),
+)
+def test_coefficients_of_no_lens_stay_finite_in_single_precision_too(model, distortion, dtype):
+    camera = Camera.from_intrinsics(640, 480, 500, 500, 320, 240, distortion[: model[1]], model[0])
+    x, y = torch.meshgrid(torch.linspace(-50, 700, 9), torch.linspace(-50, 500, 9), indexing='xy')
+    pixels = torch.stack((x, y), -1).to(dtype).requires_grad_()
+    rays = camera.unproject(pixels)
+    assert rays.isfinite().all() and torch.autograd.grad(rays.sum(), pixels)[0].isfinite().all()
+    assert camera.project(torch.cat((rays, torch.ones_like(rays[..., :1])), -1)).isfinite().all()
+    assert camera.project(points_in_view(20).to(dtype)).isfinite().all()
+
+
 def test_skew_is_honoured():
     camera = Camera(640, 480, np.array([[500, 3, 320], [0, 510, 240], [0, 0, 1]]), (), 'none')
     point = torch.tensor([0.2, 0.1, 1], dtype=torch.float64)
@@ -202,6 +218,139 @@ def test_region_of_interest_and_binning_of_camera_info_are_applied():
     assert camera.project(point).tolist() == pytest.approx([(u - 100 - 0.5) / 2, (v - 60 - 1.5) / 4])
 
 
+def image_geometrys_k(k, info):
+    """image_geometry::PinholeCameraModel's documented K for a reduced image, written down again."""
+    k = np.array(k, float).reshape(3, -1)[:, :3].copy()
+    k[:2, 2] -= info.roi.x_offset, info.roi.y_offset
+    k[0] /= max(info.binning_x, 1)
+    k[1] /= max(info.binning_y, 1)
+    return k
+
+
+regions = st.tuples(*[st.integers(0, 300)] * 2, *[st.integers(8, 180)] * 2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(regions, st.integers(0, 8), st.integers(0, 8), st.booleans(), st.booleans())
+def test_reduced_images_have_image_geometrys_k_but_for_the_binned_pixels_centre(
+    region, bin_x, bin_y, rectify, rectified
+):
+    roi = SimpleNamespace(**dict(zip(('x_offset', 'y_offset', 'width', 'height'), region, strict=True)))
+    roi.do_rectify = rectify
+    p = [450.0, 0, 310, -30, 0, 450, 235, 0, 0, 0, 1, 0]
+    info = camera_info(roi=roi, binning_x=bin_x, binning_y=bin_y, p=p)
+    camera = Camera.from_camera_info(info, rectified)
+    expected = image_geometrys_k(p if rectified else info.k, info)
+    bins = np.maximum((bin_x, bin_y), 1)
+    np.testing.assert_allclose(camera.k[:, :2], expected[:, :2])
+    np.testing.assert_allclose(camera.k[:2, 2], expected[:2, 2] - (bins - 1) / (2 * bins))
+    assert (camera.width, camera.height) == (roi.width // bins[0], roi.height // bins[1])
+
+
+def test_a_binned_and_cut_picture_is_seen_by_the_binned_and_cut_camera():
+    """A picture of a ray's pixel, binned by averaging and cut: the bright spot's centre is where `project` says."""
+    full = Camera.from_camera_info(camera_info())
+    roi = SimpleNamespace(x_offset=96, y_offset=60, width=320, height=240, do_rectify=False)
+    reduced = Camera.from_camera_info(camera_info(roi=roi, binning_x=4, binning_y=2))
+    point = torch.tensor([-0.1, -0.05, 1.0], dtype=torch.float64)
+    x, y = np.meshgrid(np.arange(640), np.arange(480))
+    u, v = full.project(point).tolist()
+    spot = np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * 9.0**2))
+    cut = spot[60:300, 96:416].reshape(120, 2, 80, 4).mean((1, 3))
+    rows, columns = np.mgrid[:120, :80]
+    centre = [(cut * columns).sum() / cut.sum(), (cut * rows).sum() / cut.sum()]
+    assert reduced.project(point).tolist() == pytest.approx(centre, abs=1e-3)
+    assert (reduced.width, reduced.height) == cut.shape[::-1]
+
+
+def test_a_rectified_image_has_p_and_no_distortion():
+    """Against OpenCV: a point through the lens, then through the map that image_proc makes its images by."""
+    k, d = np.array(camera_info().k).reshape(3, 3), np.array(camera_info().d)
+    turn = cv2.Rodrigues(np.array([0.02, -0.05, 0.01]))[0]
+    p = np.array([[430.0, 0, 300, -21.5], [0, 430, 250, 0], [0, 0, 1, 0]])
+    info = camera_info(p=p.reshape(-1), r=turn.reshape(-1), distortion_model='anything', d=[1.0, 2.0, 3.0])
+    camera = Camera.from_camera_info(info, rectified=True)
+    assert camera.model == 'none' and (camera.width, camera.height) == (640, 480)
+    points = points_in_view(200)
+    raw = cv2.projectPoints(points.numpy()[:, None], np.zeros(3), np.zeros(3), k, d)[0]
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-13)
+    expected = cv2.undistortPointsIter(raw, k, d, turn, p[:, :3], criteria)[:, 0]
+    # What is seen in a rectified image is in the rectified camera's frame: turned by R.
+    assert np.abs(camera.project(points @ torch.from_numpy(turn).T).numpy() - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    'p, message',
+    [
+        ([0.0] * 12, 'rectified image without P'),
+        ([500.0] * 9, 'projection matrix: 9 numbers, expected 12'),
+        ([500.0, 0, 320, 0, 0, math.nan, 240, 0, 0, 0, 1, 0], 'NaN'),
+        ([-500.0, 0, 320, 0, 0, 500, 240, 0, 0, 0, 1, 0], 'expected positive'),
+    ],
+)
+def test_rectified_images_without_a_usable_p_are_refused(p, message):
+    with pytest.raises(CameraError, match=message):
+        Camera.from_camera_info(camera_info(p=p), rectified=True)
+
+
+@pytest.mark.parametrize('region', [(0, 0, 641, 480), (600, 0, 41, 10), (0, 479, 5, 2), (5, 5, 0, 0), (0, 0, 10, 0)])
+def test_a_region_outside_the_image_is_refused(region):
+    roi = SimpleNamespace(**dict(zip(('x_offset', 'y_offset', 'width', 'height'), region, strict=True)))
+    with pytest.raises(CameraError, match=r'region of interest: .* expected a part of the full 640x480 image'):
+        Camera.from_camera_info(camera_info(roi=roi))
+
+
+def test_coverage_is_the_share_of_the_image_that_rays_reach():
+    assert camera_of('none', ()).coverage() == 1
+    for model, distortion in LENSES.values():
+        assert camera_of(model, distortion).coverage() == 1
+    # r - 0.3 r^3 rises up to 0.70: a disc of that radius times the focal length is reached.
+    folded = Camera.from_intrinsics(1000, 1000, 300, 300, 499.5, 499.5, (-0.3, 0, 0, 0), 'plumb_bob')
+    radius = 300 * (math.sqrt(1 / 0.9) - 0.3 * math.sqrt(1 / 0.9) ** 3)
+    assert folded.coverage() == pytest.approx(math.pi * (radius / 1000) ** 2, abs=0.02)
+    assert Camera.from_intrinsics(640, 480, 500, 500, 320, 240, (-1e5, 0, 0, 0), 'plumb_bob').coverage() < 0.01
+
+
+numbers = st.floats() | st.sampled_from([0.0, -1.0, 1e6, 1e308, 5e-324, math.nan, math.inf]) | st.floats(-1e3, 1e3)
+counts = st.integers(0, 2**32 - 1) | st.integers(0, 700)
+
+
+@settings(max_examples=300, deadline=None)
+@example((1, 1), (1.0, 1.0, 0.0, 1.0), 'plumb_bob', [0.0, 0.0, 0.0, 2.0, 1.0], (0, 0, 0, 0), (0, 0), False)
+@given(
+    st.tuples(counts, counts),
+    st.tuples(*[st.floats(1e-3, 1e6)] * 2, *[st.floats(-1e6, 1e6)] * 2) | st.lists(numbers, min_size=4, max_size=4),
+    st.sampled_from(['plumb_bob', 'rational_polynomial', 'equidistant', 'none', '', 'fov']) | st.text(max_size=100),
+    st.lists(numbers, max_size=14) | st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=5),
+    st.just((0, 0, 0, 0)) | st.tuples(*[counts] * 4),
+    st.sampled_from([(0, 0), (1, 2)]) | st.tuples(counts, counts),
+    st.booleans(),
+)
+def test_any_camera_info_is_refused_in_one_line_or_gives_finite_rays(size, k, model, d, region, binning, rectified):
+    fx, fy, cx, cy = k
+    info = SimpleNamespace(
+        width=size[0],
+        height=size[1],
+        k=[fx, 0, cx, 0, fy, cy, 0, 0, 1],
+        p=[fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0],
+        d=d,
+        distortion_model=model,
+        binning_x=binning[0],
+        binning_y=binning[1],
+        roi=SimpleNamespace(x_offset=region[0], y_offset=region[1], width=region[2], height=region[3]),
+    )
+    try:
+        camera = Camera.from_camera_info(info, rectified)
+    except CameraError as error:
+        assert '\n' not in str(error) and 'expected' in str(error) and len(str(error)) < 800
+        return
+    assert 0 <= camera.coverage() <= 1
+    corners = torch.tensor([[0.0, 0], [camera.width / 2, camera.height / 2], [camera.width - 1, camera.height - 1]])
+    rays = camera.unproject(corners)
+    assert rays.isfinite().all()
+    assert camera.project(torch.cat((rays, torch.ones(3, 1)), 1)).isfinite().all()
+
+
 def test_a_real_camera_info_message_works():
     messages = pytest.importorskip('sensor_msgs.msg', reason='ROS messages are not installed')
     message = messages.CameraInfo(width=640, height=480, distortion_model='plumb_bob', d=[-0.2, 0.1, 0.0, 0.0, 0.0])
@@ -232,6 +381,12 @@ def test_a_real_camera_info_message_works():
         ({'distortion_model': 'rational_polynomial', 'd': [0.1] * 14}, 'tilted sensor'),
         ({'d': [math.nan] * 5}, 'expected finite'),
         ({'d': [1e300, 0, 0, 0, 0]}, 'below 1e6'),
+        ({'d': [math.inf] * 100000}, 'distortion: inf, expected finite'),
+        ({'k': [1e300, 0, 320, 0, 510, 240, 0, 0, 1]}, '1e-3 to 1e6 px'),
+        ({'k': [500.0, 0, 320, 0, 1e-9, 240, 0, 0, 1]}, '1e-3 to 1e6 px'),
+        ({'k': [500.0, 0, 320, 0, 510, -1e9, 0, 0, 1]}, '1e-3 to 1e6 px'),
+        ({'distortion_model': 'x' * 1000}, 'distortion model'),
+        ({'binning_x': 1000}, 'camera width: 0'),
     ],
 )
 def test_unusable_calibrations_are_refused_in_one_line(changes, message):
