@@ -176,8 +176,8 @@ class MeshPerceptionNode(LifecycleNode):
             self._pipeline.smoothing = self._pipeline.config.tracking.smoothing and self._value('smoothing')
             people = self._pipeline(frame.image, frame.camera, frame.stamp)
             found = time.monotonic()
-            if not self._outputs.publish(frame, people, self._pipeline):
-                self._problems.warn("an image without frame_id or with the last one's stamp: its TF is left out")
+            for problem in self._outputs.publish(frame, people, self._pipeline):
+                self._problems.warn(problem)
             end = time.monotonic()
             age = self._clock_watch.age(
                 nanoseconds(frame.header.stamp), self.get_clock().now().nanoseconds, self._value('use_sim_time')
@@ -213,6 +213,7 @@ class MeshPerceptionNode(LifecycleNode):
             else:
                 self._unsubscribe()
                 self._worker.rest()
+                self._outputs.leave()
         response.success, response.message = True, self._condition()
         return response
 

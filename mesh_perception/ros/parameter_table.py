@@ -111,14 +111,21 @@ SECTIONS = {
             CONFIGURE,
             "Joints with a TF frame; the parent is the nearest ancestor among them, or the camera's frame.",
         ),
-        Entry('max_tf_people', 20, LIVE, 'People with TF frames at most, the nearest first.', limits=(0, 20)),
+        Entry(
+            'max_tf_people', 10, LIVE, 'People with TF frames at most, the nearest of those confirmed.', limits=(0, 20)
+        ),
         Entry(
             'target_frame',
             '',
             CONFIGURE,
-            'A fixed frame, such as map, in which people are published too where TF has it; empty: off.',
+            'A fixed frame, such as map: people in it on ~/people_fixed, where TF has it; empty: off.',
         ),
-        Entry('publish_humans', False, CONFIGURE, 'REP-155 output on /humans; needs hri_msgs.'),
+        Entry(
+            'publish_humans',
+            False,
+            CONFIGURE,
+            'REP-155 (ROS4HRI): /humans/bodies and body_<id> frames; needs hri_msgs.',
+        ),
     ),
     'The node': (
         Entry(

@@ -38,7 +38,7 @@ class TargetFrame:
             ),
         ]
 
-    def close(self):
+    def destroy(self):
         """Ends listening."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)

@@ -10,6 +10,7 @@ import torch
 from mesh_perception.geometry.rotations import matrix_to_quaternion
 from mesh_perception.joints import SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
 from mesh_perception.ros.cdr import CdrWriter
+from mesh_perception.tracking import State
 
 
 def global_rotations(rotations):
@@ -47,37 +48,76 @@ def relative_transforms(people, joints):
 
 
 class PeopleTransforms:
-    """Serialised tf2_msgs/TFMessages for a stream of images, each transform at most once for a stamp."""
+    """The joints' frames of people."""
 
     def __init__(self, prefix='smpl_', joints=SMPL_JOINTS):
         """prefix: put before '<id>_<joint>'. joints: names out of SMPL_JOINTS, in any order."""
         self.prefix = prefix
         self.joints = sorted(SMPL_JOINTS.index(name) for name in joints)
+
+    def __call__(self, people, names, camera_frame):
+        """[(parent, child, translation (3,) m, quaternion xyzw (4,))] of all people, in lists of floats.
+
+        people: People with CPU tensors. names: N strings. camera_frame: the name of the frame that they are in.
+        """
+        translations, quaternions = relative_transforms(people, self.joints)
+        parents = published_parents(self.joints)
+        result = []
+        for name, offsets, turns in zip(names, translations.tolist(), quaternions.tolist(), strict=True):
+            # The camera's frame comes last, where the parent -1 finds it.
+            frames = [f'{self.prefix}{name}_{SMPL_JOINTS[j]}' for j in self.joints] + [camera_frame]
+            result += zip([frames[parent] for parent in parents], frames[:-1], offsets, turns, strict=True)
+        return result
+
+
+class TransformEncoder:
+    """Serialised tf2_msgs/TFMessages for a stream of images, each transform at most once for a stamp."""
+
+    def __init__(self):
         self._last = None
 
     def reset(self):
         """Forgets the last stamp: time starts over, and so must the people's names."""
         self._last = None
 
-    def encode(self, people, names, header):
+    def encode(self, frames, stamp):
         """One image's TFMessage as bytes, or None where its stamp is not later than the last (TF takes none twice).
 
-        people: People with CPU tensors. names: N strings. header: the image's std_msgs/Header.
+        frames: [(parent, child, translation, quaternion xyzw)]. stamp: the image's builtin_interfaces/Time.
         """
-        stamp = (header.stamp.sec, header.stamp.nanosec)
+        stamp = (stamp.sec, stamp.nanosec)
         if self._last is not None and stamp <= self._last:
             return None
         self._last = stamp
-        translations, quaternions = relative_transforms(people, self.joints)
-        parents = published_parents(self.joints)
         writer = CdrWriter()
-        writer.pack('I', len(people) * len(self.joints))
-        for name, offsets, turns in zip(names, translations.tolist(), quaternions.tolist(), strict=True):
-            # The camera's frame comes last, where the parent -1 finds it.
-            frames = [f'{self.prefix}{name}_{SMPL_JOINTS[j]}' for j in self.joints] + [header.frame_id]
-            for parent, frame, offset, turn in zip(parents, frames[:-1], offsets, turns, strict=True):
-                writer.pack('iI', *stamp)
-                writer.string(frames[parent])
-                writer.string(frame)
-                writer.pack('7d', *offset, *turn)  # translation, rotation xyzw
+        writer.pack('I', len(frames))
+        for parent, child, offset, turn in frames:
+            writer.pack('iI', *stamp)
+            writer.string(parent)
+            writer.string(child)
+            writer.pack('7d', *offset, *turn)
         return writer.bytes()
+
+
+class FrameChoice:
+    """Who gets frames where there are more people than frames may be: the nearest."""
+
+    # Who has frames keeps them against others who are hardly nearer, so that frames do not come and go.
+    LOYALTY = 0.8
+
+    def __init__(self):
+        self._chosen = set()
+
+    def reset(self):
+        """Forgets who has frames."""
+        self._chosen.clear()
+
+    def __call__(self, people, limit):
+        """Indices of those who get frames, of the people who are confirmed; in their order."""
+        tracks = people.track_ids.tolist()
+        distances = people.joints[:, 0].norm(dim=-1).tolist()
+        confirmed = (people.states == State.CONFIRMED).nonzero()[:, 0].tolist()
+        order = sorted(confirmed, key=lambda i: distances[i] * (self.LOYALTY if tracks[i] in self._chosen else 1))
+        chosen = sorted(order[:limit])
+        self._chosen = {tracks[i] for i in chosen}
+        return chosen

@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 
 from mesh_perception.media import read_frames
-from mesh_perception.msg import SmplPeople
+from mesh_perception.msg import SmplPeople, SmplPerson
 from mesh_perception.ros.demo.footage import demo_footage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,6 +162,14 @@ class Camera:
             if found:
                 return found[0]
         raise AssertionError('no answer')
+
+    def confirmed(self):
+        """Answers until everybody is confirmed, and so has TF frames; the last ~/people."""
+        for _ in range(20):
+            message = self.answer(self.image(), self.camera_info())
+            if message.people and all(person.state == SmplPerson.CONFIRMED for person in message.people):
+                return message
+        raise AssertionError('nobody is confirmed')
 
     def call(self, kind, service, **request):
         client = self.node.create_client(kind, f'mesh_perception/{service}')

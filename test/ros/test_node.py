@@ -68,6 +68,7 @@ def test_people_and_everything_about_them(node, camera):
         )
     )
     assert camera.wait(lambda: camera.received['mesh_perception/body_model']), 'the body comes to late listeners'
+    camera.confirmed()  # before, they have no TF
     image = camera.image()
     message = camera.answer(image, camera.camera_info())
     assert message.header == image.header and (message.width, message.height) == (image.width, image.height)
