@@ -10,6 +10,7 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from tqdm import tqdm
@@ -18,6 +19,7 @@ from transforms3d.quaternions import mat2quat
 from mesh_perception.media import frame_count, read_frames
 from mesh_perception.msg import SmplPeople
 from mesh_perception.ros.demo.footage import camera_pose, demo_footage
+from mesh_perception.ros.starting import ignore_signals, imported
 
 PATIENCE = 2.0  # s until a frame counts as not answered
 DISCOVERY = 60.0  # s to wait for the node: it loads its networks first
@@ -123,7 +125,8 @@ class FootagePublisher(Node):
 
 def main():
     """Plays the footage and prints one line of JSON."""
-    rclpy.init()
+    imported()  # SIGINT and SIGTERM raise KeyboardInterrupt, once and here: rclpy's own handlers end ROS as well
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor, code = SingleThreadedExecutor(), 0
     spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
     try:
@@ -134,9 +137,10 @@ def main():
     except (ValueError, TimeoutError) as error:
         print(f'footage: {error}', file=sys.stderr)
         code = 1
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except KeyboardInterrupt:
         pass
     finally:
+        ignore_signals()
         executor.shutdown()
         if spinner.is_alive():
             spinner.join()  # ROS is not taken from under a thread that still uses it
@@ -147,7 +151,7 @@ def main():
 def _spin(executor):
     try:
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
 
 
