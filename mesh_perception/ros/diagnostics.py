@@ -40,7 +40,7 @@ class Diagnostics:
         self._totals, self._reasons, self._period = Counter(), Counter(), Counter()
         self._rates = Rates(RATE_WINDOW)
         self._times = Percentiles(WINDOW)
-        self._people, self._since, self._last_image = 0, now(), None
+        self._people, self._since, self._last_image, self._last_result = 0, now(), None, None
         self._old, self._oldest, self._clock_problem = 0, 0.0, ''
         self._problem = self._problem_time = self._configure_problem = ''
         self._facts, self._device = {}, None
@@ -64,7 +64,7 @@ class Diagnostics:
         with self._lock:
             self._totals['answered'] += 1
             self._period['answered'] += 1
-            self._people, self._clock_problem = people, age.problem
+            self._people, self._clock_problem, self._last_result = people, age.problem, self._now()
             times = {'latency': 1e3 * latency, **stages}
             if age.seconds is not None:
                 times['age of the result'] = 1e3 * age.seconds
@@ -102,7 +102,7 @@ class Diagnostics:
             if state == 'active':
                 self._configure_problem = ''
             else:
-                self._since, self._last_image = now, None
+                self._since, self._last_image, self._last_result = now, None, None
                 self._rates.clear()
             rates = self._rates.add(now, self._totals)
             level, text = self._judge(state, now, rates, hint)
@@ -151,6 +151,11 @@ class Diagnostics:
             return DiagnosticStatus.STALE, 'waiting for the first image'
         if period['refused']:
             return DiagnosticStatus.WARN, f'{period["refused"]} images refused lately: {self._problem}'
+        silence = now - (self._since if self._last_result is None else self._last_result)
+        if silence > self._value('image_timeout'):
+            return DiagnosticStatus.WARN, f'images come, but no result for {silence:.0f} s'
+        if self._last_result is None:
+            return DiagnosticStatus.STALE, 'waiting for the first result'
         if self._clock_problem:
             return DiagnosticStatus.WARN, self._clock_problem
         if self._old:

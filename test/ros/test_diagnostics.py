@@ -91,6 +91,19 @@ def test_images_that_stop_coming_are_a_warning_after_image_timeout(bench):
     assert bench.report(wait=1.0)[0] == STALE, 'nothing was to come meanwhile'
 
 
+def test_images_that_come_without_a_result_are_stale_and_then_a_warning(bench):
+    """The first one builds kernels; later a pipeline may hang."""
+    bench.report('inactive')
+    bench.received()
+    assert bench.report()[:2] == (STALE, 'waiting for the first result')
+    bench.answered()
+    assert bench.report()[0] == OK
+    for _ in range(4):
+        bench.received(what='replaced')
+        last = bench.report()
+    assert last[:2] == (WARN, 'images come, but no result for 5 s')
+
+
 def test_refused_images_are_counted_by_cause_and_warned_of_while_they_come(bench):
     bench.received(2, 'refused', problem='no camera_info yet', cause='no camera_info')
     bench.received(1, 'refused', problem='odd width', cause='bad image')
