@@ -4,7 +4,6 @@ Nothing here needs the launch packages, so that it can be tried without them, no
 need not have.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,10 @@ from pathlib import Path
 import yaml
 
 from mesh_perception.resources import config_directory
+from mesh_perception.ros.dds import LARGE_IMAGES, profile_variable
 
 CONFIG = config_directory()
-PROFILES = {'large_images': CONFIG / 'fastdds_large_images.xml'}
-# Distributions whose Fast DDS knows FASTDDS_DEFAULT_PROFILES_FILE only by its old name.
-OLD_FASTDDS = ('humble', 'iron', 'jazzy')
+PROFILES = {'large_images': LARGE_IMAGES}
 
 
 class LaunchError(ValueError):
@@ -155,8 +153,7 @@ def environment(given):
     path = PROFILES.get(given['dds_profile'], Path(given['dds_profile']))
     if not path.is_file():
         raise LaunchError(f'dds_profile: there is no file {str(path)!r}; expected {", ".join(PROFILES)} or an XML file')
-    old = os.environ.get('ROS_DISTRO') in OLD_FASTDDS
-    return {'FASTRTPS_DEFAULT_PROFILES_FILE' if old else 'FASTDDS_DEFAULT_PROFILES_FILE': str(path)}
+    return {profile_variable(): str(path)}
 
 
 def _process(given, image, info):

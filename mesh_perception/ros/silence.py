@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from mesh_perception.resources import config_directory
+from mesh_perception.ros.dds import LARGE_IMAGES, profile_variable
 
 # Seconds that losses are taken over.
 WINDOW = 5.0
@@ -11,7 +11,6 @@ WINDOW = 5.0
 LOST, LOST_SHARE = 5, 0.2
 # Bytes of an image from which its size is the likely reason: one UDP datagram.
 LARGE = 65_000
-PROFILE = config_directory() / 'fastdds_large_images.xml'
 
 
 @dataclass
@@ -96,6 +95,6 @@ class Silence:
         if self._size and self._size < LARGE:
             return 'is the network or this machine overloaded?'
         return (
-            f'use the shipped Fast DDS profile {PROFILE} in both processes (FASTDDS_DEFAULT_PROFILES_FILE), or '
+            f'use the shipped Fast DDS profile {LARGE_IMAGES} in both processes ({profile_variable()}), or '
             'image_reliability:=reliable, or image_transport:=compressed'
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mesh_perception.resources import config_directory
+from mesh_perception.ros.dds import LARGE_IMAGES, profile_variable
 from mesh_perception.ros.demo.footage import CAMERAS
 
 STOP = 20.0  # s for a process to end by itself
@@ -26,7 +26,7 @@ def environment():
     values = dict(os.environ)
     values.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     values.setdefault('ROS_DOMAIN_ID', str(random.randrange(1, 100)))
-    values.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(config_directory() / 'fastdds_large_images.xml'))
+    values.setdefault(profile_variable(), str(LARGE_IMAGES))
     return values
 
 
