@@ -16,7 +16,7 @@ ACCELERATION = 1.0  # m^2/s^3, intensity of people's acceleration: after 1 s a v
 SPEED = 1.0  # m/s, standard deviation of the velocity of somebody who was just found
 
 BOX_CENTER = 0.05  # standard deviation of the box's middle, of its diagonal
-BOX_SIZE = 0.1  # of the logarithms of its width and height: limbs swing
+BOX_SIZE = (0.25, 0.12)  # of the logarithms of its width and height: limbs swing
 BODY = 1.8  # m, what a box's diagonal is taken for where metres a second become pixels
 RESIZING = 0.1  # 1/s^3, intensity of the logarithms' acceleration
 
@@ -56,7 +56,8 @@ def box_state(boxes: Tensor) -> Tensor:
 def box_noise(boxes: Tensor) -> Tensor:
     """Covariances (N, 4, 4) of `box_state`."""
     size = _diagonal(boxes)
-    return torch.diag_embed(_pairs(BOX_CENTER * size, torch.full_like(size, BOX_SIZE)).square())
+    center, limbs = (BOX_CENTER * size)[:, None].expand(-1, 2), size.new_tensor(BOX_SIZE).expand(len(size), 2)
+    return torch.diag_embed(torch.cat((center, limbs), 1).square())
 
 
 def box_intensity(boxes: Tensor) -> Tensor:

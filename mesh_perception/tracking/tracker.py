@@ -21,7 +21,10 @@ class Tracker:
 
     MATCH = 0.15  # keypoint distance over the box's diagonal within which a detection is a followed person
     RETURN = 0.5  # the same, from where it is predicted, within which a new person is one that was lost
-    GATE = 25.0  # squared Mahalanobis distance: what is farther from the prediction, of root or box, is somebody else
+    SLID = 0.3  # the same, within which a detection is a followed person whose crop has slid off
+    # Squared Mahalanobis distances, of root and box, beyond which what is seen is not whom the prediction is about:
+    STRAY = 16.0  # where a crop alone says so
+    GATE = 36.0  # where a detector saw somebody
     UNCONFIRMED = 3  # detections in a row without a followed person until it is given up
     SEARCH_EVERY = 3  # frames between detections while somebody is missed or not yet sure to be a person
     DETECTED = 2  # detections of a person until it is confirmed
@@ -87,22 +90,33 @@ class Tracker:
             return followed
         self.since_detection = 0
         cost = association.keypoint_distance(self.following.joints, self.following.boxes, detections)
-        match = association.assign(cost / self._reach(self.following)[:, None], self.MATCH)
+        cost = cost / self._reach(self.following)[:, None]
+        match = association.assign(cost, self.MATCH)
+        slid = self._slid(cost, match)
+        match = torch.where(slid >= 0, slid, match)
         has = match >= 0
         self.following.unconfirmed = torch.where(has, 0, self.following.unconfirmed + 1)
         self.following.detected = self.following.detected + has
         for name in ('boxes', 'scores', 'keypoints'):
             getattr(followed.detections, name)[has] = getattr(detections, name)[match[has]]
-        if follows_boxes or self.time.step > self.STALE:
-            boxes = regions_of(followed.detections[has])
-            for name in ('centers', 'sizes', 'rolls'):
-                getattr(followed.regions, name)[has] = getattr(boxes, name)
+        there = has if follows_boxes or self.time.step > self.STALE else slid >= 0
+        boxes = regions_of(followed.detections[there])
+        for name in ('centers', 'sizes', 'rolls'):
+            getattr(followed.regions, name)[there] = getattr(boxes, name)
         new = torch.ones(len(detections), dtype=torch.bool)
         new[match[has]] = False
         new = detections[new][: self.config.max_people - len(self.following)]
         return Candidates.cat(
             [followed, Candidates(regions_of(new), new, torch.full((len(new),), -1, dtype=torch.int64))]
         )
+
+    def _slid(self, cost, match):
+        """The detections (T,), -1 for none, at which to look for people whose crops have slid off them: those whom no
+        detector sees where they were followed to (`match` -1), while one sees somebody unknown beside it."""
+        free = cost.new_zeros(cost.shape)
+        free[match >= 0] = torch.inf
+        free[:, match[match >= 0]] = torch.inf
+        return association.assign(cost + free, self.SLID)
 
     def _reach(self, tracks):
         """How much farther than MATCH Tracks (T,) may be from where they are predicted: more after a pause."""
@@ -125,7 +139,8 @@ class Tracker:
             moved = (seen.joints - self.following.joints[row]).norm(dim=-1).mean(-1)
             moved = moved / association.diagonal(self.following.boxes[row])
             check = followed & good
-            good[check] = self._expected(self.following[row[check]], seen[check])
+            gate = torch.where(candidates.detections.scores[check] > 0, self.GATE, self.STRAY)
+            good[check] = self._surprise(self.following[row[check]], seen[check]) < gate
         else:
             moved = torch.zeros(len(candidates))
         # A new person that the detector's keypoints do not confirm has slid onto a neighbour as well.
@@ -186,13 +201,14 @@ class Tracker:
         that of two places equally near the one with the same pose wins. Infinite where it cannot be them."""
         apart = (tracks.joints[:, None] - seen.joints[None]).norm(dim=-1).mean(-1)
         apart = apart / association.diagonal(seen.boxes)
-        return apart.where(self._expected(tracks[:, None], seen), torch.inf)
+        return apart.where(self._surprise(tracks[:, None], seen) < self.GATE, torch.inf)
 
-    def _expected(self, tracks, seen):
-        """Whether people seen may be Tracks, by where these should be now: (...) bool; leading dimensions broadcast."""
+    def _surprise(self, tracks, seen):
+        """How unlikely people seen are for Tracks, by where these should be now: the larger of two squared Mahalanobis
+        distances (...), of root and box; leading dimensions broadcast."""
         root = kalman.surprise(tracks.root, seen.roots, noise.root_noise(seen.roots, seen.certainty))
         box = kalman.surprise(tracks.box, noise.box_state(seen.boxes), noise.box_noise(seen.boxes))
-        return (root < self.GATE) & (box < self.GATE)
+        return torch.maximum(root, box)
 
     def _corrected(self, before, new, seen):
         """Tracks as predicted (`before`), with what was just seen of the same people (`new`, as Tracks) taken in."""
