@@ -7,12 +7,18 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip('rclpy', reason='needs ROS 2')
+rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('tf2_msgs.msg', reason='needs tf2_msgs')
+from geometry_msgs.msg import TransformStamped
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 
 from mesh_perception.body import load_body, skin
 from mesh_perception.geometry.rotations import axis_angle_to_matrix
-from mesh_perception.ros.target_frame import transformed
+from mesh_perception.ros.target_frame import TargetFrame, transformed
+from mesh_perception.ros.tf_buffer import TransformError
 from mesh_perception.types import People
 
 
@@ -102,3 +108,84 @@ def test_somebody_who_stands_still_stands_still_before_a_moving_camera(posed, fr
 
 def test_nobody_is_nobody_there(posed, frame):
     assert len(transformed(posed[0][:0], *frame)) == 0
+
+
+@pytest.fixture
+def listening(monkeypatch):
+    """(TargetFrame of a live node, send(stamp, serialized=..)): what is sent on /tf has arrived when it returns."""
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'OFF')
+    context = rclpy.Context()
+    context.init()
+    node = rclpy.create_node('target', context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    target, publisher = TargetFrame(node, 'map'), node.create_publisher(TFMessage, '/tf', 10)
+
+    def send(stamp, child='camera', note=False):
+        message = TFMessage(transforms=[TransformStamped(child_frame_id=child)])
+        message.transforms[0].header.frame_id = 'map'
+        message.transforms[0].header.stamp.sec = stamp
+        data = serialize_message(message)
+        if note:
+            target.sent(data)
+        publisher.publish(data)
+        for _ in range(20):
+            executor.spin_once(timeout_sec=0.05)
+
+    for _ in range(50):
+        if publisher.get_subscription_count():
+            break
+        executor.spin_once(timeout_sec=0.05)
+    yield target, send
+    target.destroy()
+    executor.shutdown()
+    node.destroy_node()
+    context.shutdown()
+
+
+def at(stamp, frame_id='camera'):
+    result = Header(frame_id=frame_id)
+    result.stamp.sec = stamp
+    return result
+
+
+def test_the_nodes_own_transforms_are_not_read_again(listening, posed):
+    target, send = listening
+    send(100, 'smpl_abcde_pelvis', note=True)
+    send(100)
+    assert list(target._buffer._edges) == ['camera']
+    people, _, header = target.transform(posed[0], at(100))
+    torch.testing.assert_close(people.joints, posed[0].joints)
+    assert header.frame_id == 'map' and header.stamp.sec == 100
+    assert people.velocity.isnan().all(), 'the camera may have moved: nothing is known of before'
+
+
+def test_after_a_restart_of_time_old_transforms_are_not_used(listening, posed):
+    target, send = listening
+    send(100)
+    target.reset()
+    with pytest.raises(TransformError, match="no TF from 'camera' to 'map'"):
+        target.transform(posed[0], at(100))
+    send(50)
+    assert target.transform(posed[0], at(50))[2].frame_id == 'map'
+
+
+def test_an_image_without_a_frame_has_no_place_in_another(listening, posed):
+    with pytest.raises(TransformError, match='the image has no frame_id'):
+        listening[0].transform(posed[0], at(100, ''))
+
+
+def test_vertices_come_along(listening, posed):
+    target, _ = listening
+    message = TransformStamped(child_frame_id='camera')
+    message.header.frame_id = 'map'
+    turn = message.transform.rotation
+    turn.x, turn.y, turn.z, turn.w = 0.5, -0.5, 0.5, 0.5
+    message.transform.translation.y = 3.0
+    target._buffer.insert([message], static=True)
+    people, meshes = posed
+    moved, vertices, _ = target.transform(people, at(7), meshes.vertices.float().numpy())
+    expected = Rotation.from_quat([0.5, -0.5, 0.5, 0.5]).as_matrix()
+    np.testing.assert_allclose(vertices, meshes.vertices.numpy() @ expected.T + [0, 3, 0], atol=1e-5)
+    assert vertices.dtype == np.float32
+    torch.testing.assert_close(moved.velocity, people.velocity @ torch.from_numpy(expected).T)  # static: known at once
