@@ -38,15 +38,17 @@ _ROOT = f"{FINAL} with the reference's root"
 _EXACT_2D = f"{GIVEN} with the reference's 2D"
 _EXACT_3D = f"{GIVEN} with the reference's relative 3D"
 _NETWORK = f'{GIVEN} before 2D is enforced'
+_RAW = f'{FINAL} before smoothing'
 LINES = (
     Line(FINAL, None, 'all parts together: what the benchmark reports'),
     Line(_PLAIN, FINAL, "joint definition: what comparing the body's joints with others' keypoints would add"),
     Line(_BONES, FINAL, 'shape: lengths of limbs and trunk, and the depth that follows from them'),
     Line(_ROOT, FINAL, 'place: only the absolute error can change'),
-    Line(GIVEN, FINAL, 'inverse kinematics and the body: what posing adds (the change is minus that)'),
+    Line(GIVEN, FINAL, 'inverse kinematics, the body and smoothing: what they add (the change is minus that)'),
     Line(_EXACT_2D, GIVEN, '2D: exact image points, still with the relative 3D of our network'),
     Line(_EXACT_3D, GIVEN, 'landmark network: exact relative 3D, still with our image points'),
     Line(_NETWORK, GIVEN, "landmark network: its relative 3D as it says it, not drawn onto the 2D points' rays"),
+    Line(_RAW, FINAL, 'smoothing over time: what it adds to the error (the change is minus that), and jitter without'),
 )
 
 
@@ -75,6 +77,7 @@ def substitutions(pair) -> dict:
         _EXACT_2D: _placed(network, exact, confidence, pair.camera),
         _EXACT_3D: _placed(truth, image, confidence, pair.camera),
         _NETWORK: _placed(network, image, confidence, pair.camera, drawn=False),
+        _RAW: keypoints(pair.unsmoothed),
     }
 
 

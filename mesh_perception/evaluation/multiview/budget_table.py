@@ -20,9 +20,10 @@ def _table(scene, lines):
     for row in lines.values():
         line = row['line']
         change = row['mpjpe_mm'] - lines[line.against]['mpjpe_mm'] if line.against else math.nan
-        errors = [row[name] for name in ('pa_mpjpe_mm', 'absolute_mpjpe_mm', 'depth_error_m')]
+        errors = [row[name] for name in ('pa_mpjpe_mm', 'absolute_mpjpe_mm', 'depth_error_m', 'jitter_mm')]
         rows.append([line.name, row['mpjpe_mm'], change, *errors, line.says])
-    columns = ['', 'MPJPE, mm', 'change, mm', 'PA-MPJPE, mm', 'absolute, mm', 'depth error, m', 'what it says']
+    columns = ['', 'MPJPE, mm', 'change, mm', 'PA-MPJPE, mm', 'absolute, mm', 'depth error, m', 'jitter, mm']
+    columns.append('what it says')
     note = (
         f"Change: '{FINAL}' with something, and '{GIVEN}', against '{FINAL}'; '{GIVEN}' with something against "
         f"'{GIVEN}'. What lowers the error much is worth improving."
@@ -45,7 +46,7 @@ def _words(scene, lines, apart):
     bones = f"{FINAL} with the reference's bone lengths"
     return (
         f'In {scene} the body is off by {error[FINAL]:.0f} mm about its root. The skeleton that it is posed to is off '
-        f'by {error[GIVEN]:.0f} mm: inverse kinematics and the body change that by '
+        f'by {error[GIVEN]:.0f} mm: inverse kinematics, the body and smoothing change that by '
         f'{error[FINAL] - error[GIVEN]:+.0f} mm. That skeleton is off by {error[exact_2d]:.0f} mm if its 2D points are '
         f'exact, by {error[exact_3d]:.0f} mm if its relative 3D is: '
         f'{"2D" if error[exact_2d] < error[exact_3d] else "3D"} is the larger part of the two. The landmark network '

@@ -20,15 +20,21 @@ class Followed(_Batch):
     frames: Tensor  # (N,) int64, from 0
     people: People
     skeletons: Skeletons  # what the people were made of, without features
+    unsmoothed: Tensor  # (N, 24, 3) m, the people's joints before smoothing over time
 
 
 class WatchedPipeline(MeshPipeline):
-    """The pipeline, with the skeletons that the last frame's people were made of kept in `skeletons`, on the CPU."""
+    """The pipeline, with the skeletons that the last frame's people were made of kept in `skeletons`, and their joints
+    before smoothing in `unsmoothed`, on the CPU."""
 
     def look(self, *arguments, **options):
         seen = super().look(*arguments, **options)
         self.skeletons = self._made_of.to('cpu')[seen.valid]  # where a frame is looked at twice, the last look counts
         return seen
+
+    def _smoothed(self, people, seen, camera):
+        self.unsmoothed = people.joints
+        return super()._smoothed(people, seen, camera)
 
     def _people(self, skeletons, camera):
         self._made_of = replace(skeletons, features=skeletons.features[:, :0])
@@ -41,7 +47,8 @@ def follow(pipeline, images, camera, rate, label='') -> Followed:
     found = []
     for index, image in enumerate(tqdm(images, desc=label, unit='frame', disable=not sys.stderr.isatty())):
         people = pipeline(image, camera, index / rate)
-        found.append(Followed(torch.full((len(people),), index), people, pipeline.skeletons.clone()))
+        frames = torch.full((len(people),), index)
+        found.append(Followed(frames, people, pipeline.skeletons.clone(), pipeline.unsmoothed.clone()))
     return Followed.cat(found)
 
 

@@ -30,6 +30,7 @@ class Pair:
     index: Tensor  # (T,) int64 which of all Followed people it is; -1: none
     track_ids: Tensor  # (T,) int64; -1: none
     joints: Tensor  # (T, 24, 3) kinematic joints of the posed body
+    unsmoothed: Tensor  # (T, 24, 3) the same before smoothing over time
     skeleton: Tensor  # (T, 24, 3) joints that inverse kinematics was given
     relative: Tensor  # (T, 24, 3) the landmark network's joints, relative to the pelvis
     image_joints: Tensor  # (T, 24, 2) px, the joints' places in the image
@@ -92,6 +93,7 @@ def _pair(reference, followed, camera, person, counts, index):
         index=index,
         track_ids=ids,
         joints=gathered(people.joints),
+        unsmoothed=gathered(followed.unsmoothed),
         skeleton=gathered(skeletons.joints),
         relative=gathered(skeletons.relative_joints),
         image_joints=gathered(skeletons.image_joints),

@@ -51,7 +51,7 @@ def as_reference():
 
 @pytest.fixture(scope='session')
 def as_followed(camera):
-    def make(*joints, skeleton=None, relative=None, pixels=None):
+    def make(*joints, skeleton=None, relative=None, pixels=None, unsmoothed=None):
         """Followed people with these 24 joints (T, 24, 3), under ids from 1 on; skeletons alike unless given."""
         count, people = len(joints[0]), len(joints)
         every = torch.stack(joints, 1).flatten(0, 1)
@@ -74,6 +74,7 @@ def as_followed(camera):
                 joint_sigma=torch.full((n, 24), torch.nan),
                 velocity=torch.full((n, 3), torch.nan),
             ),
+            unsmoothed=every if unsmoothed is None else unsmoothed,
             skeletons=Skeletons(
                 joints=given,
                 relative_joints=given - given[:, :1] if relative is None else relative,

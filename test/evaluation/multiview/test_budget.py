@@ -3,7 +3,7 @@ import torch
 
 from mesh_perception.evaluation.multiview.budget import FINAL, GIVEN, LINES, budget
 
-PLAIN, BONES, ROOT, EXACT_2D, EXACT_3D, NETWORK = (LINES[i].name for i in (1, 2, 3, 5, 6, 7))
+PLAIN, BONES, ROOT, EXACT_2D, EXACT_3D, NETWORK, RAW = (LINES[i].name for i in (1, 2, 3, 5, 6, 7, 8))
 LITTLE = 2.0  # mm: pixels of keypoints are combined linearly, which perspective bends a little
 
 
@@ -32,6 +32,12 @@ def test_a_body_of_the_wrong_size_is_mended_by_the_right_bones(as_pair, walker):
     assert lines(pair)[FINAL] > 30 and lines(pair)[BONES] < LITTLE
     assert lines(pair, 'depth_error_m')[FINAL] == pytest.approx(0.4, abs=0.01)
     assert lines(pair, 'depth_error_m')[BONES] < 0.01
+
+
+def test_what_smoothing_takes_away_is_seen_in_the_line_before_it(as_pair, walker):
+    pair = as_pair(walker, walker, unsmoothed=walker + noise(0.02, walker))
+    assert lines(pair)[RAW] > 20 and lines(pair)[FINAL] == pytest.approx(0, abs=1e-3)
+    assert lines(pair, 'jitter_mm')[RAW] > 20 + lines(pair, 'jitter_mm')[FINAL]
 
 
 def test_a_wrong_place_is_mended_by_the_root(as_pair, walker):
