@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
 from mesh_perception.geometry.camera import Camera, CameraError
@@ -40,6 +41,16 @@ class Frame:
     header: Header  # the image's; its frame_id from camera_info where the image has none
     stamp: float  # s
     restarted: bool  # time jumped back: what was remembered of earlier images is void
+
+
+def read_message(serialized, kind):
+    """A message of a ROS class out of its bytes. Raises InputError for bytes that are none, which publishers of another
+    version of the message send."""
+    try:
+        return deserialize_message(serialized, kind)
+    except RuntimeError:  # rmw's own
+        name = f'{kind.__module__.split(".")[0]}/{kind.__name__}'
+        raise InputError(f'{len(serialized)} bytes that are no {name}; expected a whole one', 'not a message') from None
 
 
 def is_rectified(setting, topic):

@@ -20,7 +20,6 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
@@ -28,7 +27,7 @@ from mesh_perception.configuration import load_config
 from mesh_perception.ros import parameters
 from mesh_perception.ros.camera_topics import CameraTopics
 from mesh_perception.ros.diagnostics import Diagnostics
-from mesh_perception.ros.inputs import FrameAssembler, InputError, is_rectified
+from mesh_perception.ros.inputs import FrameAssembler, InputError, is_rectified, read_message
 from mesh_perception.ros.outputs import Outputs
 from mesh_perception.ros.problems import Problems
 from mesh_perception.ros.process import one_line, run
@@ -168,7 +167,7 @@ class MeshPerceptionNode(LifecycleNode):
                 self._problems.warn('the clock jumped back: everybody is forgotten, ids start anew')
                 self._assembler.reset()
                 self._restart()
-            frame = self._assembler.assemble(deserialize_message(serialized, self._image_type))
+            frame = self._assembler.assemble(read_message(serialized, self._image_type))
             if frame.restarted:
                 self._problems.warn('the stamps jumped back: everybody is forgotten, ids start anew')
                 self._restart()

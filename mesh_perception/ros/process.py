@@ -7,6 +7,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from mesh_perception.ros.parameters import ParameterError
+from mesh_perception.ros.shared_memory import remove_dead_segments
 from mesh_perception.ros.starting import ignore_signals, imported
 
 
@@ -19,6 +20,7 @@ def run(name, make_nodes, args=None):
     nodes, threads = [], []
     try:
         imported()
+        remove_dead_segments()
         try:
             rclpy.init(args=args)
         except RuntimeError as error:  # rclpy's own, for arguments after --ros-args and files named there

@@ -66,8 +66,8 @@ class Run:
     def _on_diagnostics(self, serialized):
         for status in deserialize_message(serialized, DiagnosticArray).status:
             for pair in status.values:
-                if 'GPU' in pair.key and 'MB' in pair.key:
-                    self.gpu.append((len(self.sent), float(pair.value)))
+                if pair.key == 'GPU memory reserved, MiB':
+                    self.gpu.append((len(self.sent), float(pair.value) * 2**20 / 1e6))
 
 
 def paced(run, frames, every, progress):
