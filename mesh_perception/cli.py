@@ -10,6 +10,7 @@ from mesh_perception import __version__
 # Each module adds its own command, and imports what is heavy only when it runs.
 COMMANDS = {
     'run': 'mesh_perception.run',
+    'bag': 'mesh_perception.bag',
     'describe': 'mesh_perception.describe',
     'benchmark': 'mesh_perception.benchmark',
     'evaluate': 'mesh_perception.evaluation.cli',

@@ -52,7 +52,5 @@ def lines(resolved: dict[str, dict[str, str]]) -> list[str]:
 
 
 if __name__ == '__main__':
-    print(
-        '# Every version that `make setup` and `make view` install, by tools/pin_constraints.py; the tests ran with them.'
-    )
+    print('# Every version that `make setup` and `make view` install, as the tests ran; by tools/pin_constraints.py.')
     print('\n'.join(lines(dict(resolve(python) for python in sys.argv[1:]))))

@@ -1,5 +1,8 @@
 """The real demonstration, short: publisher, node and recorder over DDS, and everything that they leave behind."""
 
+import array
+import dataclasses
+import importlib
 import json
 import os
 import subprocess
@@ -17,12 +20,12 @@ pytest.importorskip('rosbags', reason='needs rosbags')
 from rosbags.rosbag2 import Reader
 
 from mesh_perception.joints import SMPL_JOINTS
+from mesh_perception.ros.bag_files import typestore
 from mesh_perception.ros.demo.footage import demo_footage
-from mesh_perception.ros.demo.recorder import typestore
 from mesh_perception.weights.store import WeightsError
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES = 3
+FRAMES = 5  # people are confirmed, and have TF frames, from the fourth on
 
 
 def demo(output, *arguments):
@@ -71,14 +74,19 @@ def test_the_last_line_counts(played):
     assert 0 < line['latency_ms']['p50'] <= line['latency_ms']['p95']
     expected = {f'/cam01/{name}': FRAMES for name in ('image', 'camera_info')}
     expected |= {f'/cam01/mesh_perception/{name}': FRAMES for name in ('people', 'markers', 'overlay')}
-    expected |= {'/tf': FRAMES, '/cam01/mesh_perception/body_model': 1}
+    expected |= {'/cam01/mesh_perception/body_model': 1}
     assert {name: line['topics'].get(name) for name in expected} == expected
+    assert 0 < line['topics']['/tf'] < FRAMES
+
+
+def counted(played):
+    """{topic: messages} of the last line, by the bag's names."""
+    pictures = ('/image', '/overlay')
+    return {f'{n}/compressed' if n.endswith(pictures) else n: count for n, count in played[1]['topics'].items()}
 
 
 def test_the_bag_holds_what_the_last_line_counts(played, messages):
-    pictures = ('/image', '/overlay')
-    counts = {f'{n}/compressed' if n.endswith(pictures) else n: count for n, count in played[1]['topics'].items()}
-    assert {name: len(found) for name, found in messages.items()} == counts
+    assert {name: len(found) for name, found in messages.items()} == counted(played)
     for name in ('/cam01/image/compressed', '/cam01/mesh_perception/overlay/compressed'):
         assert cv2.imdecode(messages[name][0].data, cv2.IMREAD_COLOR).shape == (1920, 1088, 3)
 
@@ -101,10 +109,66 @@ def test_every_output_carries_its_images_stamp_and_frame(messages):
     for name in ('people', 'overlay/compressed'):
         assert [m.header for m in messages[f'/cam01/mesh_perception/{name}']] == images, name
     assert [m.markers[0].header for m in messages['/cam01/mesh_perception/markers']] == images
-    assert [m.transforms[0].header for m in messages['/tf']] == images, 'the pelvis comes first, in the camera'
+    confirmed = [m.transforms[0].header for m in messages['/tf']]
+    assert confirmed == images[-len(confirmed) :], 'the pelvis comes first, in the camera'
     frames = {t.child_frame_id for t in messages['/tf'][-1].transforms}
     people = messages['/cam01/mesh_perception/people'][-1].people
     assert frames == {f'smpl_{p.id}_{joint}' for p in people for joint in SMPL_JOINTS}
+
+
+def plain(value):
+    """A message of any library as dicts, lists and numbers."""
+    if hasattr(value, 'get_fields_and_field_types'):  # rclpy's
+        return {name: plain(getattr(value, name)) for name in value.get_fields_and_field_types()}
+    if dataclasses.is_dataclass(value):  # rosbags'
+        names = [field.name for field in dataclasses.fields(value) if field.name != '__msgtype__']
+        return {name: plain(getattr(value, name)) for name in names}
+    if hasattr(value, '__slots__') and not isinstance(value, np.generic):  # mcap-ros2-support's
+        return {name: plain(getattr(value, name)) for name in value.__slots__}
+    if isinstance(value, (bytes, bytearray, list, tuple, array.array, np.ndarray)):
+        return [plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def message_type(name):
+    """rclpy's type of a name as 'std_msgs/msg/String'."""
+    package, folder, kind = name.split('/')
+    return getattr(importlib.import_module(f'{package}.{folder}'), kind)
+
+
+def test_every_topic_reads_the_same_in_rclpy_rosbags_and_mcap(played):
+    """From the definitions inside the bag alone: on a machine that has never heard of our messages."""
+    reader = pytest.importorskip('mcap.reader', reason='needs mcap-ros2-support')
+    from mcap_ros2.decoder import DecoderFactory
+    from rclpy.serialization import deserialize_message
+    from rosbags.highlevel import AnyReader
+
+    bag = played[0] / 'cam01.bag'
+    found, kinds = {}, set()
+    with AnyReader([bag]) as opened, (bag / 'cam01.bag.mcap').open('rb') as file:
+        by_mcap = reader.make_reader(file, decoder_factories=[DecoderFactory()]).iter_decoded_messages()
+        for (connection, stamp, data), (schema, channel, message, decoded) in zip(
+            sorted(opened.messages(), key=lambda m: (m[1], m[0].topic)),
+            sorted(by_mcap, key=lambda m: (m[2].log_time, m[1].topic)),
+            strict=True,
+        ):
+            found[channel.topic] = found.get(channel.topic, 0) + 1
+            kinds.add(schema.name)
+            assert (connection.topic, connection.msgtype, stamp) == (channel.topic, schema.name, message.log_time)
+            assert (schema.encoding, channel.message_encoding) == ('ros2msg', 'cdr')
+            if found[channel.topic] <= 2:  # the first two of each topic; markers are slow to take apart
+                rclpys = json.dumps(plain(deserialize_message(data, message_type(schema.name))))
+                assert json.dumps(plain(opened.deserialize(data, connection.msgtype))) == rclpys, channel.topic
+                assert json.dumps(plain(decoded)) == rclpys, channel.topic
+    assert {name: found.get(name) for name in counted(played)} == counted(played)
+    assert {'BodyModel', 'SmplPeople'} <= {k.split('/')[-1] for k in kinds if k.startswith('mesh_perception/msg/')}
+    assert {k for k in kinds if not k.startswith('mesh_perception')} == {
+        'diagnostic_msgs/msg/DiagnosticArray',
+        'sensor_msgs/msg/CameraInfo',
+        'sensor_msgs/msg/CompressedImage',
+        'tf2_msgs/msg/TFMessage',
+        'visualization_msgs/msg/MarkerArray',
+    }
 
 
 def test_the_video_and_a_picture_show_the_overlay(played):

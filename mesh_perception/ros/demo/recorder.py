@@ -1,6 +1,7 @@
 """Records what the node says: an MCAP bag, people.json, the overlay as a video and pictures of it."""
 
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -16,32 +17,18 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message, serialize_message
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
-import mesh_perception.msg
 from mesh_perception.media import VideoFile, write_picture
 from mesh_perception.msg import BodyModel, SmplPeople
+from mesh_perception.ros.bag_files import BagWriter, person_records
 from mesh_perception.ros.images import to_rgb
 
 QUIET = 0.5  # s without a message after which nothing more is expected
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 QUALITY = 90  # of the JPEG pictures in the bag: raw ones would fill gigabytes
-
-
-def typestore():
-    """rosbags' types with this package's own."""
-    store = get_typestore(Stores.ROS2_JAZZY)
-    definitions = Path('share', 'mesh_perception', 'msg')
-    # The prefix they were installed to is a few folders above the Python package, how many differs between systems.
-    prefix = next(p for p in Path(mesh_perception.msg.__file__).parents if (p / definitions).is_dir())
-    types = {}
-    for path in sorted((prefix / definitions).glob('*.msg')):
-        types.update(get_types_from_msg(path.read_text(), f'mesh_perception/msg/{path.stem}'))
-    store.register(types)
-    return store
 
 
 class Recorder(Node):
@@ -53,28 +40,23 @@ class Recorder(Node):
         self.camera = self.declare_parameter('name', 'cam01').value
         source = self.declare_parameter('node', 'mesh_perception').value
         self.lock = threading.Lock()
-        self.people, self.counts, self.connections = [], Counter(), {}
+        self.people, self.counts = [], Counter()
         self.frame = 0
-        self.types = typestore()
         self.folder.mkdir(parents=True, exist_ok=True)
         bag = self.folder / f'{self.camera}.bag'
         if bag.exists():
-            for path in bag.iterdir():
-                path.unlink()
-            bag.rmdir()
-        self.bag = Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP)
-        self.bag.open()
+            shutil.rmtree(bag)
+        self.bag = BagWriter(bag)
         self.video = VideoFile(self.folder / f'{self.camera}.mp4', 30.0)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         for topic, kind, qos, also in (
             ('image', Image, qos_profile_sensor_data, None),
             ('camera_info', CameraInfo, qos_profile_sensor_data, None),
             (f'{source}/people', SmplPeople, 50, self._people),
             (f'{source}/markers', MarkerArray, 50, None),
             (f'{source}/overlay', Image, qos_profile_sensor_data, self._overlay),
-            (f'{source}/body_model', BodyModel, latched, None),
+            (f'{source}/body_model', BodyModel, LATCHED, None),
             ('/tf', TFMessage, 50, None),
-            ('/tf_static', TFMessage, latched, None),
+            ('/tf_static', TFMessage, LATCHED, None),
             ('/diagnostics', DiagnosticArray, 10, None),
         ):
             self._record(topic, kind, qos, also)
@@ -92,39 +74,18 @@ class Recorder(Node):
                     if also:
                         also(rgb)
                 else:
-                    self._write(name, kind, data)
+                    self._write(name, kind, data, qos is LATCHED)
                     if also:
                         also(message)
 
         self.create_subscription(kind, topic, callback, qos, raw=True)
 
-    def _write(self, topic, kind, data):
-        if topic not in self.connections:
-            module, _, name = kind.__module__.split('.')[0], 'msg', kind.__name__
-            self.connections[topic] = self.bag.add_connection(topic, f'{module}/msg/{name}', typestore=self.types)
-        self.bag.write(self.connections[topic], self.get_clock().now().nanoseconds, data)
+    def _write(self, topic, kind, data, latched=False):
+        self.bag.write(topic, kind, self.get_clock().now().nanoseconds, data, latched)
 
     def _people(self, message):
-        self.people.append(
-            (
-                message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec,
-                [
-                    {
-                        'track_id': person.id,
-                        'state': person.state,
-                        'score': person.score,
-                        'box': person.box.tolist(),
-                        'joints': person.joints.reshape(24, 3).tolist(),
-                        'joints_2d': person.joints_2d.reshape(24, 2).tolist(),
-                        'joint_confidence': person.joint_confidence.tolist(),
-                        'pose': person.pose.tolist(),
-                        'betas': list(person.betas),
-                        'translation': person.translation.tolist(),
-                    }
-                    for person in message.people
-                ],
-            )
-        )
+        stamp = message.header.stamp
+        self.people.append((stamp.sec + 1e-9 * stamp.nanosec, person_records(message)))
 
     def _overlay(self, rgb):
         self.video.write(rgb)
