@@ -82,7 +82,8 @@ class Humans:
         """Nobody is looked at any more: says so, and takes everybody's topics away."""
         if self._bodies:
             self._follow(())
-            self._tracked.publish(self._messages.IdsList(header=self._header))
+            if self._node.context.ok():  # else the process is ending, and the topics with it
+                self._tracked.publish(self._messages.IdsList(header=self._header))
 
     def destroy(self):
         """Takes all topics away."""

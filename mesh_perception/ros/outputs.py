@@ -64,11 +64,11 @@ class Outputs:
             self._humans.leave()
 
     def close(self):
-        """Nobody is looked at any more; gives graphics memory back."""
-        self.leave()
+        """Gives graphics memory back; nobody is looked at any more."""
         if self._drawing is not None:
             self._drawing.close()
             self._drawing = None
+        self.leave()
 
     def publisher(self, kind, topic, qos):
         """A lifecycle publisher that goes with `destroy`, its QoS overridable (qos_overrides.<topic>.publisher)."""

@@ -48,7 +48,8 @@ def node(environment, camera, tmp_path_factory):
         camera.wait_for(node)
         assert camera.wait(lambda: camera.node.count_publishers(TRACKED))
         yield node
-        assert node.process.poll() is None and 'Traceback' not in node.log(), node.log()
+        assert node.process.poll() is None, node.log()
+        assert node.stop() == 0 and 'Traceback' not in node.log(), node.log()  # with bodies in view
     finally:
         node.stop()
 
