@@ -73,8 +73,13 @@ class TargetFrame:
         return people, vertices, Header(stamp=header.stamp, frame_id=self.frame)
 
     def _on_tf(self, serialized):
-        if hash(serialized) not in self._own:
-            self._buffer.insert(deserialize_message(serialized, TFMessage).transforms)
+        if hash(serialized) in self._own:
+            return
+        try:
+            transforms = deserialize_message(serialized, TFMessage).transforms
+        except RuntimeError:  # bytes that are no TFMessage: rmw drops those before typed callbacks, too
+            return
+        self._buffer.insert(transforms)
 
 
 def transformed(people, rotation, translation, turning=None, moving=None):

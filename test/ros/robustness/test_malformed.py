@@ -13,10 +13,12 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('mesh_perception.msg', reason='needs the built messages', exc_type=ImportError)
 pytest.importorskip('tf2_msgs.msg', reason='needs tf2_msgs')
 import cv2
+from geometry_msgs.msg import TransformStamped
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
+from tf2_msgs.msg import TFMessage
 
 from mesh_perception.ros.inputs import Frame, FrameAssembler, InputError
 
@@ -156,7 +158,7 @@ def test_every_compressed_image_becomes_a_frame_or_one_line(hurry, message, info
 @pytest.fixture(scope='module')
 def raw(start):
     """A node for raw images, which has answered one and must survive all of it."""
-    bench = start().ready()
+    bench = start(target_frame='map').ready()
     assert len(bench.answer()) >= 2
     yield bench
     assert bench.node.alive() and bench.answer()
@@ -248,6 +250,20 @@ def test_bytes_that_are_no_camera_info_do_not_end_the_node(raw):
         raw.driver.infos.publish(data)
         time.sleep(0.02)  # only the newest is kept
     assert raw.answer()
+
+
+def test_bytes_that_are_no_tf_do_not_end_a_node_with_a_target_frame(raw):
+    publisher = raw.driver.node.create_publisher(TFMessage, '/tf', 10)
+    assert raw.wait(publisher.get_subscription_count)
+    nowhere = TransformStamped(child_frame_id='soak_optical_frame')
+    nowhere.header.frame_id = 'map'
+    nowhere.transform.translation.x = float('nan')
+    for data in [*bytes_that_are_no_message(TFMessage(transforms=[nowhere])), serialize_message(TFMessage())]:
+        publisher.publish(data)
+        time.sleep(0.02)
+    publisher.publish(TFMessage(transforms=[nowhere]))
+    assert raw.answer() and raw.node.alive(), raw.node.log()[-3000:]
+    raw.driver.node.destroy_publisher(publisher)
 
 
 def test_a_huge_frame_id_is_answered_or_refused(raw):
