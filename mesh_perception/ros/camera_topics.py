@@ -29,6 +29,7 @@ class CameraTopics:
         self._info_topic = node.resolve_topic_name('camera_info')
         self.silence = Silence(topic, self._info_topic, time.monotonic())
         self._subscriptions, self._hears_latched = [], False
+        self._unfit = {}  # topic -> the policy in which the last unfit publisher differs
         try:
             qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()])
             self._subscribe(CameraInfo, self.silence.camera_info, self._take_camera_info, qos)
@@ -50,6 +51,7 @@ class CameraTopics:
         now = time.monotonic()
         image, info = self.silence.image, self.silence.camera_info
         for topic, kind in ((image, self._image_type), (info, CameraInfo)):
+            topic.misfit = self._misfit(topic.name) if topic.name in self._unfit else ''
             if not topic.publishers and (text := self.silence.reason(now, patience)):
                 topic.others = self._published(kind)
                 return self.silence.reason(now, patience) if topic.others else text
@@ -66,7 +68,8 @@ class CameraTopics:
         self._on_image(serialized)
 
     def _take_camera_info(self, message):
-        self.silence.camera_info_came(time.monotonic(), 3 * message.width * message.height)
+        size = 0 if self._image_type is CompressedImage else 3 * message.width * message.height
+        self.silence.camera_info_came(time.monotonic(), size)
         self._on_camera_info(message)
 
     def _hear_latched(self):
@@ -87,9 +90,8 @@ class CameraTopics:
             self.silence.matched(topic, event.current_count, time.monotonic())
 
         def incompatible(event):
-            policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
-            topic.misfit = self._misfit(topic.name, policy)
-            self._node.get_logger().warning(topic.misfit)
+            # Who it is, DDS may tell a moment later.
+            self._unfit[topic.name] = qos_policy_name_from_kind(event.last_policy_kind).lower()
 
         def lost(event):
             self.silence.images_lost(time.monotonic(), event.total_count_change)
@@ -109,10 +111,10 @@ class CameraTopics:
                 continue
         self._subscriptions.append(subscription)
 
-    def _misfit(self, topic, policy):
-        """What does not fit between the publishers of a topic and us, and what to do."""
-        ours = {s.topic_name: s.qos_profile for s in self._subscriptions}.get(topic)
-        asked = _named(ours, policy)
+    def _misfit(self, topic):
+        """What does not fit between the publishers of a topic and us, and what to do; '' if such a one is gone."""
+        policy = self._unfit[topic]
+        asked = next(_named(s.qos_profile, policy) for s in self._subscriptions if s.topic_name == topic)
         offers = {
             f'{info.node_namespace.rstrip("/")}/{info.node_name} offers {_named(info.qos_profile, policy)}'
             for info in self._node.get_publishers_info_by_topic(topic)
@@ -122,9 +124,11 @@ class CameraTopics:
             'reliability': 'image_reliability:=best_effort takes both',
             'durability': f'qos_overrides.{topic}.subscription.durability:=volatile takes both',
         }.get(policy, f'change qos_overrides.{topic}.subscription.{policy}')
+        if not offers:
+            return ''
         return (
-            f'{topic}: nothing comes from a publisher with another {policy}: '
-            f'{", ".join(sorted(offers)) or "it does not fit"}, {asked} is asked for; {remedy}'
+            f'{topic}: nothing comes from a publisher with another {policy}: {", ".join(sorted(offers))}, '
+            f'{asked} is asked for; {remedy}'
         )
 
 

@@ -1,8 +1,10 @@
 """Quality of service that users may override: parameters qos_overrides.<topic>.<publisher or subscription>.<policy>."""
 
+from copy import copy
+
 from rclpy.event_handler import UnsupportedEventTypeError
 from rclpy.exceptions import ParameterException
-from rclpy.qos import QoSPolicyKind
+from rclpy.qos import QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from mesh_perception.ros.parameters import ParameterError
@@ -17,6 +19,8 @@ def overridable(create, kind, topic, *arguments, **options):
     Raises ParameterError, one line, for an override that cannot be used.
     """
     overrides = QoSOverridingOptions(_POLICIES)
+    # rclpy writes overrides into the profile, which may serve other topics as well.
+    arguments = [copy(a) if isinstance(a, QoSProfile) else a for a in arguments]
     try:
         return create(kind, topic, *arguments, qos_overriding_options=overrides, **options)
     except UnsupportedEventTypeError:

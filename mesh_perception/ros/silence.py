@@ -20,7 +20,7 @@ class Topic:
     name: str
     publishers: int = 0  # matched
     last: float | None = None  # when something came, s
-    misfit: str = ''  # the last publisher whose QoS does not fit
+    misfit: str = ''  # what is wrong with a publisher whose QoS does not fit
     others: list = field(default_factory=list)  # topics of the same type that somebody publishes, if nobody does this
 
 
@@ -40,9 +40,9 @@ class Silence:
         self._came.append((now, 1, 0))
 
     def camera_info_came(self, now, size):
-        """A camera_info came, for images of so many bytes."""
+        """A camera_info came, for images of so many bytes; 0 where it does not tell."""
         self.camera_info.last = now
-        self._size = self._size or size
+        self._size = size or self._size
 
     def images_lost(self, now, count):
         """The middleware noticed that so many images did not arrive."""
@@ -53,19 +53,20 @@ class Silence:
         if publishers and not topic.publishers:
             self._since = now  # patience starts anew
         topic.publishers = publishers
-        if publishers:
-            topic.misfit = ''
 
     def reason(self, now, patience):
         """One line on what is wrong; '' where nothing is, or not yet for `patience` seconds."""
         while self._came and now - self._came[0][0] > WINDOW:
             self._came.popleft()
         image, info = self.image, self.camera_info
+        for topic in (image, info):
+            if topic.misfit and not topic.publishers:
+                return topic.misfit
         waited = now - max(self._since, image.last or 0)
         if waited > patience:
             return self._silent(image, info, waited, now)
         if image.last is not None and info.last is None and now - self._since > patience:
-            return info.misfit or self._missing(info) or f'{info.name} is silent, its publisher is there'
+            return self._missing(info) or f'{info.name} is silent, its publisher is there'
         came, lost = (sum(entry[i] for entry in self._came) for i in (1, 2))
         if lost >= LOST and lost >= LOST_SHARE * (came + lost):
             return (
@@ -76,7 +77,7 @@ class Silence:
 
     def _silent(self, image, info, waited, now):
         if not image.publishers:
-            return image.misfit or self._missing(image)
+            return self._missing(image)
         there = f'{image.name} has {image.publishers} publisher(s), but nothing came for {waited:.0f} s'
         lost = sum(entry[2] for entry in self._came)
         if lost:

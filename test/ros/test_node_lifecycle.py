@@ -94,7 +94,7 @@ def test_deactivate_gives_the_models_memory_back_and_cleanup_all(node, camera):
         assert camera.change_state(DEACTIVATE) and camera.change_state(CLEANUP)
         figures[-1].append(resident(node))
     print('\nMB: unconfigured, active, deactivated, cleaned up:', [[round(f) for f in row] for row in figures])
-    for _, active, inactive, unconfigured in figures:
+    for _, active, inactive, _ in figures:
         assert active - inactive > 60, 'the networks have 30 MB of weights, and as much again in prepared layouts'
     assert figures[-1][-1] - figures[0][-1] < 15, 'nothing piles up'
 

@@ -96,7 +96,7 @@ def test_a_few_losses_and_old_ones_are_not_mentioned(silence):
 
 def test_a_publisher_that_does_not_fit_is_the_reason_until_another_one_comes(silence):
     silence.image.misfit = 'it does not fit'
-    assert silence.reason(104, PATIENCE) == 'it does not fit'
+    assert silence.reason(100.2, PATIENCE) == 'it does not fit', 'waiting would not help'
     connect(silence, 105)
     assert silence.reason(110, PATIENCE) != 'it does not fit'
 
