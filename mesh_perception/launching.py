@@ -165,6 +165,7 @@ def _process(given, image, info):
         'emulate_tty': True,
         'respawn': given['respawn'] == 'true',
         'respawn_delay': 2.0,
+        'sigterm_timeout': '15',  # s: on a busy machine the end takes longer than launch's 5
         'additional_env': environment(given),
         'parameters': [str(_file(given, 'params_file')), *([changes] if changes else [])],
         'remappings': [('image', image), ('camera_info', info)],

@@ -155,6 +155,7 @@ def test_the_node_may_be_started_again_and_have_names_of_its_own():
     assert keywords['respawn'] is True and keywords['namespace'] == 'robot' and keywords['name'] == 'people'
     assert keywords['arguments'] == ['--ros-args', '--log-level', 'debug']
     assert mesh_node(given(ONE_CAMERA))['respawn'] is False
+    assert float(keywords['sigterm_timeout']) > 5, 'launch takes an end that lasts as long for one that hangs'
 
 
 @pytest.mark.parametrize('argument', ['params_file', 'dds_profile', 'rviz_config'])
