@@ -1,6 +1,7 @@
 """Frames over DDS, from the real node: TF bounded, people in a fixed frame, and REP-155's humans."""
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -222,9 +223,11 @@ def test_people_in_the_fixed_frame_once_tf_has_it(node, camera, transforms):
         return "no TF from 'camera_optical_frame' to 'map'" in node.log()
 
     assert camera.wait(warned), node.log()
-    count = node.log().count("no TF from 'camera_optical_frame' to 'map'")
-    camera.confirmed()
-    assert node.log().count("no TF from 'camera_optical_frame' to 'map'") == count, 'not for every image'
+    begin, count = time.monotonic(), node.log().count("no TF from 'camera_optical_frame' to 'map'")
+    for _ in range(4):
+        camera.confirmed()
+    more = node.log().count("no TF from 'camera_optical_frame' to 'map'") - count
+    assert more <= 1 + (time.monotonic() - begin) / 5, 'not for every image'
     assert not camera.received[FIXED]
 
     turn, offset = [0.2, -1.5, 0.4], [1.0, 2.0, 0.5]
@@ -236,6 +239,7 @@ def test_people_in_the_fixed_frame_once_tf_has_it(node, camera, transforms):
             moving.publish(
                 TFMessage(transforms=[stamped('map', 'base', camera.now + step, [camera.now + step, 0, 0], [0, 0, 1])])
             )
+        camera.wait(lambda: False, 0.3)  # so that it is there before the image
         message = camera.answer(image)
         return camera.wait(lambda: camera.received[FIXED], 1) and message
 
