@@ -85,7 +85,7 @@ class MeshPipeline:
             raise ValueError(f'model set {config.name}: it has no refiner, and so no attention to show')
         self.attention, self.last_attention = attention, None
         self.tracker = Tracker(config.tracking, config.skeleton.threshold)
-        self.smoother = Smoother(self.body.to('cpu'), config.tracking.remember)
+        self.smoother = Smoother(self.body.to('cpu'), max(config.tracking.remember, Tracker.PAUSE))
         self.smoothing = config.tracking.smoothing  # may be switched between two images
         self.stopwatch = Stopwatch()
         if shared is None:

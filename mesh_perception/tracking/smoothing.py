@@ -13,6 +13,7 @@ second. A new velocity is known to 90 % after 0.1 s across and 0.55 s along.
 """
 
 from dataclasses import dataclass, replace
+from math import cos
 
 import torch
 from torch import Tensor
@@ -20,7 +21,6 @@ from torch import Tensor
 from mesh_perception.body import skin_joints
 from mesh_perception.geometry.absolute import NEAREST
 from mesh_perception.geometry.boxes import around
-from mesh_perception.geometry.rotations import matrix_to_axis_angle
 from mesh_perception.skeleton.absolute import place
 from mesh_perception.tracking import kalman, noise, one_euro
 from mesh_perception.tracking.kalman import Motion
@@ -98,7 +98,9 @@ class Smoother:
     def _before(self, first, now):
         """What was known of people until `now` -> (Steady (N), which of them were known (N,) bool); the others as they
         are seen first."""
-        if self.known is None:
+        if self.known is not None:
+            self.known = self.known[now - self.known.at <= self.remember]
+        if self.known is None or not len(self.known):
             return first, torch.zeros(len(first), dtype=torch.bool)
         root = kalman.predict(self.known.root, now - self.now, noise.root_intensity(self.known.root.place))
         self.known, self.now = replace(self.known, root=root), now
@@ -111,7 +113,7 @@ class Smoother:
     def _remember(self, steady, now):
         """Takes over what is known of those seen now, and keeps those missed for a while."""
         if self.known is not None:
-            missed = (self.known.ids[:, None] != steady.ids[None]).all(1) & (now - self.known.at <= self.remember)
+            missed = (self.known.ids[:, None] != steady.ids[None]).all(1)
             steady = Steady.cat([steady, self.known[missed]])
         self.known, self.now = steady, now
 
@@ -132,8 +134,8 @@ def _first(people, seen, now):
 
 def _turned(before, rotations, step):
     """Filtered rotations of N people, as Turning, and for how long each pose has been held (N,) s."""
-    turn = matrix_to_axis_angle(before.turning.rotations[:, 0].mT @ rotations[:, 0]).norm(dim=-1)
-    about, held = turn > TURN_ABOUT, before.held + step
+    trace = (before.turning.rotations[:, 0] * rotations[:, 0]).sum((-2, -1))  # of the turn between: 1 + 2 cos
+    about, held = trace < 1 + 2 * cos(TURN_ABOUT), before.held + step
     hold = about & (held < HOLD)
     turning = one_euro.smooth(before.turning, rotations, step, ROTATIONS)
     # Neither way is a step between the two poses shown: nobody is in a pose between left and right.

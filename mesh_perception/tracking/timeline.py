@@ -14,32 +14,31 @@ class Timeline:
     False.
     """
 
-    def __init__(self):
-        self.stamp = None
-        self.now = 0.0
+    def __init__(self, now=0.0):
+        """now: where to go on from, s."""
+        self.now = now
         self.step = 0.0
         self.measured = False
+        self._stamp = None  # the last that was a number
+        self._begun = False
         self._usual = ASSUMED
 
     def jumps_back(self, stamp) -> bool:
         """Whether an image of this stamp (s) begins something new: the clock was set back."""
-        return self.stamp is not None and math.isfinite(stamp) and stamp < self.stamp - BACK
+        return self._stamp is not None and math.isfinite(stamp) and stamp < self._stamp - BACK
 
     def advance(self, stamp) -> float:
         """The time (s) from the last image to one of this stamp; 0 for the first."""
-        first = self.stamp is None
-        self.measured = not first and math.isfinite(stamp) and stamp > self.stamp
-        if first:
-            self.step = 0.0
-        elif self.measured:
-            self.step = stamp - self.stamp
+        known = math.isfinite(stamp)
+        self.measured = known and self._stamp is not None and stamp > self._stamp
+        if self.measured:
+            self.step = stamp - self._stamp
             # A pause is no rate: what is assumed stays a rate at which cameras run.
             self._usual = min(self.step, 4 * ASSUMED)
         else:
-            self.step = self._usual
-        if math.isfinite(stamp):
-            self.stamp = stamp
-        elif first:
-            self.stamp = -math.inf
+            self.step = self._usual if self._begun else 0.0
+        if known:
+            self._stamp = stamp
+        self._begun = True
         self.now += self.step
         return self.step

@@ -37,13 +37,14 @@ class Tracker:
         self.config = config
         self.threshold = threshold
         self.next_id = 1
+        self.time = Timeline()
         self.reset()
 
     def reset(self):
-        """Forgets everybody; ids go on."""
+        """Forgets everybody; ids and the tracker's own time go on."""
         self.following, self.lost = no_tracks(), no_tracks()
         self.since_detection = None
-        self.time = Timeline()
+        self.time = Timeline(self.time.now)
         self.size = (math.inf, math.inf)
 
     def start(self, stamp, size=(math.inf, math.inf)):
@@ -55,11 +56,11 @@ class Tracker:
             self.reset()
         step = self.time.advance(stamp)
         self.size = size
-        if step:
-            self.following, self.lost = self.following.ahead(step), self.lost.ahead(step)
         if step > self.PAUSE:
             self.following = no_tracks()
         self.lost = self.lost[self.time.now - self.lost.seen <= self.config.remember]
+        if step:
+            self.following, self.lost = self.following.ahead(step), self.lost.ahead(step)
 
     def wants_detection(self):
         """Whether the detectors should look at this frame."""
