@@ -75,6 +75,7 @@ class RefinementConfig:
     head_size: int = field(64, kind='transformer', within=(1, 512))
     mlp: int = field(2048, kind='transformer', within=(1, 8192))  # width of the perceptrons
     relative_roots: bool = field(False, kind='transformer')  # where the others stand is part of the features
+    normalise: bool = field(False, kind='transformer')  # features come at scales of their own
 
 
 @dataclass(frozen=True)

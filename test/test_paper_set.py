@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
         Description('twist_shape', numbers, body=OPEN_BODY),
     )
     numbers = {'feature_size': 512, 'num_betas': 10, 'people': 3, 'width': 64, 'depth': 1, 'heads': 4}
-    numbers |= {'head_size': 64, 'mlp': 2048, 'relative_roots': False}
+    numbers |= {'head_size': 64, 'mlp': 2048, 'relative_roots': False, 'normalise': False}
     save_checkpoint(folder / 'refiner.safetensors', Refiner(**numbers), Description('refiner', numbers, body=OPEN_BODY))
     return folder
 

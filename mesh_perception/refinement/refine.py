@@ -69,7 +69,7 @@ def _refine(refiner, body, features, initial, groups, explicit):
     roots = rest_joints(body, initial.betas)[:, 0] + initial.translation
     ordered = refiner.relative_roots or refiner.position is not None
     groups = inference_groups(roots, refiner.people, together=not ordered) if groups is None else groups
-    grouped = groups.gather(features)
+    grouped = groups.gather(refiner.scaled(features))
     if refiner.relative_roots:
         grouped = torch.cat([grouped, relative_roots(roots, groups).to(grouped.dtype)], -1)
     sixd, betas, camera = (groups.gather(x) for x in (matrix_to_6d(initial.rotations), initial.betas, initial.camera))

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from mesh_perception.refinement.masking import MASKED_VALUE, draw_masked_tokens
 
 JOINTS = 24
+_OUTLIER = 5.0  # standard deviations, beyond which normalised features are cut off
 
 
 class Refined(NamedTuple):
@@ -30,7 +31,8 @@ class Refiner(nn.Module):
     width: of a token inside; depth, heads, head_size, mlp: of the Transformer; masking: the largest share of tokens
     hidden in training (0: none); positional: adds a learned embedding of each place (the ablation of Table 4);
     mask_absent: False lets people attend to the zeros in empty places, as the authors' demo does; relative_roots: the
-    last three features are the root relative to the target's, m, which `refine` appends.
+    last three features are the root relative to the target's, m, which `refine` appends; normalise: the others have
+    scales of their own, which training measures and `refine` takes off; dropout: of features in training.
 
     A token is [features C | 6D rotation 6 | betas B | camera 3], 2067 in the paper. What belongs to a whole person is
     spread over the joints by a learned scale and offset per joint (Linear(1, 24)), which is also what tells joints
@@ -54,10 +56,15 @@ class Refiner(nn.Module):
         positional: bool = False,
         mask_absent: bool = True,
         relative_roots: bool = False,
+        normalise: bool = False,
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.feature_size, self.num_betas, self.people = feature_size, num_betas, people
         self.masking, self.mask_absent, self.relative_roots = masking, mask_absent, relative_roots
+        own = feature_size - 3 * relative_roots
+        self.normalise = nn.BatchNorm1d(own, affine=False) if normalise else None
+        self.dropout = nn.Dropout(dropout)
         self.token_size = feature_size + 6 + num_betas + 3
         self.spread_features = nn.Linear(1, JOINTS)
         self.spread_betas = nn.Linear(1, JOINTS)
@@ -103,6 +110,12 @@ class Refiner(nn.Module):
         Tokens count person by person in SMPL's order; average over dimension 1 for one map.
         """
         return self._run(features, sixd, betas, camera, present, None, answers, explicit=True)
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """People's features (M, C), without relative roots, at the scale that the network takes them at."""
+        if self.normalise is not None and len(features):
+            features = self.normalise(features.to(self.embed.weight.dtype)).clamp(-_OUTLIER, _OUTLIER)
+        return self.dropout(features)
 
     def tokens(self, features: Tensor, sixd: Tensor, betas: Tensor, camera: Tensor) -> Tensor:
         """The input array (G, N * 24, C + 6 + B + 3), person by person in SMPL's order, in the network's dtype."""

@@ -1,9 +1,8 @@
-"""A learned correction of the joints that the landmarks' linear mapping gives, from the landmarks and from the landmark
-network's own features: the embedded set's part of f^P that this project trained.
+"""A learned correction of the joints that the landmarks' linear mapping gives, from the landmarks: the embedded set's
+part of f^P that this project trained.
 
-Depth of limbs and hidden limbs is where the error is, and the landmarks alone do not hold it: the frozen network's
-features, which saw real people, do. Everything is in the crop's frame, where nothing depends on where in the image
-somebody stands.
+Everything is in the crop's frame, where nothing depends on where in the image somebody stands. The landmark network's
+own features are left out: they helped on rendered people and not on footage.
 """
 
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from mesh_perception.skeleton.blazepose import Landmarks
 
-INPUTS = 99 + 66 + 3 + 66 + 1152
+INPUTS = 99 + 66 + 3 + 66
 _JOINTS = 24
 # What a unit of the outputs is, so that all of them are of order one.
 _METRES, _SPREADS, _LOG_DEPTH = 0.1, 0.1, 0.1
@@ -30,12 +29,15 @@ class Correction(NamedTuple):
 
 
 class LandmarkHead(nn.Module):
-    """Landmarks of N crops -> Correction. Starts with none. `hidden`: width; `dropout`: of the inputs in training."""
+    """Landmarks of N crops -> Correction. Starts with none.
 
-    def __init__(self, hidden: int = 320, blocks: int = 2, dropout: float = 0.3):
+    hidden: width; dropout: of the inputs in training; noise: on them in training, in their standard deviations.
+    """
+
+    def __init__(self, hidden: int = 320, blocks: int = 2, dropout: float = 0.3, noise: float = 0.0):
         super().__init__()
         self.normalise = nn.BatchNorm1d(INPUTS, affine=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.noise = nn.Dropout(dropout), noise
         self.first = nn.Linear(INPUTS, hidden)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.GELU(), nn.Dropout(dropout))
@@ -47,7 +49,10 @@ class LandmarkHead(nn.Module):
 
     def forward(self, inputs: Tensor, spread: Tensor) -> Correction:
         """inputs (N, INPUTS) and spread (N,) of `head_inputs`."""
-        x = self.dropout(self.normalise(inputs.to(self.first.weight.dtype)))
+        x = self.normalise(inputs.to(self.first.weight.dtype))
+        if self.training:
+            x = x + self.noise * torch.randn_like(x)
+        x = self.dropout(x)
         x = nn.functional.gelu(self.first(x))
         for block in self.blocks:
             x = x + block(x)
@@ -79,7 +84,6 @@ def head_inputs(landmarks: Landmarks, rays: Tensor) -> tuple[Tensor, Tensor]:
         center[:, 0] / spread[:, None],
         landmarks.visibility,
         landmarks.presence,
-        landmarks.features,
     )
     return torch.cat(parts, 1), spread
 

@@ -27,7 +27,7 @@ from mesh_perception.skeleton.landmark_joints import load_joint_mapping, skeleto
 from mesh_perception.training.cameras import PinholeBatch
 from mesh_perception.training.discriminators import PoseDiscriminator, ShapeDiscriminator, judged
 from mesh_perception.training.embedded_data import Batch, read_pairs, split_by_scene
-from mesh_perception.training.embedded_terms import TERMS, head_terms, refined_terms, twist_terms
+from mesh_perception.training.embedded_terms import TERMS, head_terms, refined_terms, twist_terms, understood
 from mesh_perception.training.embedded_validation import placed, validation_figures
 from mesh_perception.training.losses import discriminator_loss, generator_loss, masked_mean
 from mesh_perception.training.settings import check_weights, one_of, within
@@ -41,6 +41,10 @@ class Settings:
     network: str = one_of('blazepose_heavy', 'blazepose_full')  # whose landmarks the pairs hold
     visible: float = within(0.2, 0, 1)  # people of whom less is seen are left out
     dropout: float = within(0.4, 0, 0.9)  # in the head, and of its inputs
+    noise: float = within(0.15, 0, 2)  # on its inputs, in their standard deviations
+    # Whom the head learns to correct: people seen by more than a share, whose joints are not further off, m.
+    head_visible: float = within(0.8, 0, 1)
+    head_error: float = within(0.08, 0, 10)
     hidden: int = within(256, 1, 8192)  # of f^TS
     shape: str = one_of('bones', 'network')  # where the initial betas come from: bone lengths, or f^TS (Eq. 10)
     people: int = within(3, 1, 20)  # N
@@ -49,6 +53,7 @@ class Settings:
     heads: int = within(4, 1, 64)  # of f^Ref
     head_size: int = within(32, 1, 1024)  # of f^Ref
     mlp: int = within(320, 1, 8192)  # of f^Ref
+    normalise: bool = True  # f^Ref takes features at the same scale
     masking: float = within(0.3, 0, 1)  # largest share of f^Ref's tokens that is hidden
     feature_dropout: float = within(0.3, 0, 0.9)  # of the features of f^TS and f^Ref
     discriminator: int = within(128, 1, 8192)  # width of D_theta
@@ -104,15 +109,16 @@ class EmbeddedTask:
         pairs, modules = batch.pairs, self.modules
         cameras = PinholeBatch(pairs.intrinsics, pairs.sizes)
         skeletons = skeletons_from_landmarks(pairs.landmarks, cameras, self.mapping, modules['landmark_head'])
-        features = F.dropout(skeletons.features.detach(), self.settings.feature_dropout)
-        twists = modules['twist_shape'](features)
+        features = skeletons.features.detach()
+        twists = modules['twist_shape'](F.dropout(features, self.settings.feature_dropout))
         with torch.no_grad():
             initial = parameters_from_twists(self.body, skeletons, *(part.detach() for part in twists))
             initial, _ = placed(self.body, initial, skeletons, cameras)
         groups = training_groups(batch.pictures, self.settings.people)
         refined = refine(modules['refiner'], self.body, features, initial, groups)
-        terms = head_terms(skeletons, pairs, cameras) | twist_terms(twists, pairs.truth)
-        terms |= refined_terms(self.body, refined, pairs, cameras)
+        chosen = understood(pairs, self.mapping, self.settings.head_error, self.settings.head_visible)
+        terms = head_terms(skeletons, pairs, cameras, chosen) | twist_terms(twists, pairs.truth)
+        terms |= refined_terms(self.body, refined, skeletons, pairs, cameras)
         fakes = {'pose_discriminator': refined.rotations, 'shape_discriminator': refined.betas}
         for (name, fake), term in zip(fakes.items(), TERMS[-2:], strict=True):
             terms[term] = masked_mean(generator_loss(judged(modules[name], fake)))
@@ -160,16 +166,22 @@ def _refiner_sizes(settings):
         'head_size': settings.head_size,
         'mlp': settings.mlp,
         'relative_roots': True,
+        'normalise': settings.normalise,
     }
 
 
 def _networks(settings, num_betas, device):
     modules = {
-        'landmark_head': LandmarkHead(dropout=settings.dropout),
+        'landmark_head': LandmarkHead(dropout=settings.dropout, noise=settings.noise),
         'twist_shape': TwistShapeNetwork(
             EMBEDDED_FEATURES, settings.hidden, _betas_of_twist_shape(settings, num_betas)
         ),
-        'refiner': Refiner(num_betas=num_betas, masking=settings.masking, **_refiner_sizes(settings)),
+        'refiner': Refiner(
+            num_betas=num_betas,
+            masking=settings.masking,
+            dropout=settings.feature_dropout,
+            **_refiner_sizes(settings),
+        ),
         'pose_discriminator': PoseDiscriminator(settings.discriminator),
         'shape_discriminator': ShapeDiscriminator(num_betas),
     }

@@ -28,16 +28,16 @@ def validation_figures(task, pictures: Pictures) -> dict[str, float]:
     the others (`_apart`); NaN where there is nobody.
 
     For each of STAGES, with the part of that name and those before it: mpjpe_mm, pa_mpjpe_mm, depth_percent (of the
-    distance, absolute) and twist_degrees of the posed body. head_sigma is the root mean square of the head's errors
-    over what it takes them for: 1 where it is right. task: EmbeddedTask, its modules in evaluation mode.
+    distance, absolute) and twist_degrees of the posed body. sigma is the root mean square of the refined joints' errors
+    over what the head takes them for: 1 where it is right. task: EmbeddedTask, its modules in evaluation mode.
     """
     rows = []
     for start in range(0, len(pictures), _AT_ONCE):
         rows.append(_values(task, pictures.take(range(start, min(start + _AT_ONCE, len(pictures))))))
     values = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
     close = values.pop('close')
-    variance = values.pop('head_sigma').mean().sqrt().item()
-    figures = {name: value.mean().item() for name, value in values.items()} | {'head_sigma': variance}
+    variance = values.pop('sigma').mean().sqrt().item()
+    figures = {name: value.mean().item() for name, value in values.items()} | {'sigma': variance}
     for label, kept in (('close', close), ('apart', ~close)):
         figures |= {f'{name}_{label}': value[kept].mean().item() for name, value in values.items()}
     return figures
@@ -79,10 +79,11 @@ def _values(task, batch: Batch):
         (initial, joints),
         (final.parameters, final.meshes.joints),
     )
-    error = (skeletons.relative_joints - (truth.joints - truth.joints[:, :1]))[:, 1:]
+    found = final.meshes.joints
+    error = (found - found[:, :1] - (truth.joints - truth.joints[:, :1]))[:, 1:]
     values = {
         'close': truth.touching | (truth.shares[:, 2] > OVERLAP),
-        'head_sigma': (error.square().mean(-1) / skeletons.joint_sigma[:, 1:].square()).mean(1),
+        'sigma': (error.square().mean(-1) / skeletons.joint_sigma[:, 1:].square()).mean(1),
     }
     for stage, (parameters, found) in zip(STAGES, bodies, strict=True):
         scores = _scores(body, parameters, found, truth)

@@ -218,6 +218,7 @@ def _sizes_of_refiner(settings):
         'head_size': settings.head_size,
         'mlp': settings.mlp,
         'relative_roots': False,
+        'normalise': False,
     }
 
 

@@ -13,24 +13,25 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from drawn_pairs import drawn_pairs
 
-from mesh_perception.body import load_body
+from mesh_perception.body import load_body, regress_joints, skin
 from mesh_perception.cli import main
 from mesh_perception.configuration import load_config
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.rotations import matrix_to_6d
+from mesh_perception.inverse_kinematics import initial_parameters
 from mesh_perception.inverse_kinematics.twist_shape import TwistShape
 from mesh_perception.joints import SMPL_LEAVES
 from mesh_perception.pipeline import MeshPipeline
 from mesh_perception.refinement import inference_groups
 from mesh_perception.skeleton.landmark_head import on_crop_plane
-from mesh_perception.skeleton.landmark_joints import load_joint_mapping, skeletons_from_landmarks
+from mesh_perception.skeleton.landmark_joints import load_joint_mapping, relative_joints, skeletons_from_landmarks
 from mesh_perception.synthetic.poses import prior_poses
 from mesh_perception.synthetic.rendering import SceneRenderer
 from mesh_perception.synthetic.scene import sample_scene
 from mesh_perception.training.cameras import PinholeBatch
 from mesh_perception.training.embedded import EmbeddedTask, Settings, make_task
 from mesh_perception.training.embedded_data import Pictures, split_by_scene
-from mesh_perception.training.embedded_terms import TERMS, head_terms, refined_terms, twist_terms
+from mesh_perception.training.embedded_terms import TERMS, head_terms, refined_terms, twist_terms, understood
 from mesh_perception.training.embedded_validation import STAGES, groups_by_picture, validation_figures
 from mesh_perception.training.pairs import save_pairs
 from mesh_perception.training.paper_terms import fit_orthographic
@@ -41,19 +42,31 @@ from mesh_perception.visualization.renderer import RendererUnavailable
 
 CPU = torch.device('cpu')
 SMALL = Settings(
-    dropout=0.0, hidden=16, shape='network', width=16, blocks=1, heads=2, head_size=4, mlp=16, discriminator=8
+    normalise=False,
+    head_error=10.0,
+    noise=0.0,
+    dropout=0.0,
+    hidden=16,
+    shape='network',
+    width=16,
+    blocks=1,
+    heads=2,
+    head_size=4,
+    mlp=16,
+    discriminator=8,
 )
 LEARNS = {  # which networks each term reaches
-    **{term: {'landmark_head'} for term in TERMS[:4]},
-    **{term: {'twist_shape'} for term in TERMS[4:7]},
-    **{term: {'refiner'} for term in TERMS[7:]},
+    **{term: {'landmark_head'} for term in TERMS[:3]},
+    **{term: {'twist_shape'} for term in TERMS[3:6]},
+    **{term: {'refiner'} for term in TERMS[6:]},
+    'sigma': {'landmark_head'},
 }
 RECIPE = """
 task: embedded
 epochs: 1
 batch_size: 6
 log_every: 1
-settings: {hidden: 16, width: 16, blocks: 1, heads: 2, head_size: 4, mlp: 16, discriminator: 8}
+settings: {normalise: false, hidden: 16, width: 16, blocks: 1, heads: 2, head_size: 4, mlp: 16, discriminator: 8}
 """
 SET = {
     'device': 'cpu',
@@ -61,6 +74,7 @@ SET = {
     'twist_shape.shape': 'bones',
     'refinement.kind': 'transformer',
     'refinement.relative_roots': True,
+    'refinement.normalise': False,
 }
 SMALL_SET = {
     'twist_shape.hidden': 16,
@@ -103,28 +117,42 @@ def task_of(folder, **settings):
 def test_a_perfect_skeleton_leaves_the_head_nothing_to_learn(pairs):
     cameras, truth = PinholeBatch(pairs.intrinsics, pairs.sizes), pairs.truth.joints
     skeletons = skeletons_from_landmarks(pairs.landmarks, cameras, load_joint_mapping('blazepose_heavy'))
-    sigma = torch.full(truth.shape[:2], 0.05)
-    perfect = replace(
-        skeletons, relative_joints=truth - truth[:, :1], image_joints=cameras.project(truth), joint_sigma=sigma
-    )
+    perfect = replace(skeletons, relative_joints=truth - truth[:, :1], image_joints=cameras.project(truth))
     terms = head_terms(perfect, pairs, cameras)
-    assert all(float(terms[name]) < 1e-3 for name in ('relative', 'plane', 'depth'))
-    assert float(terms['sigma']) == pytest.approx(np.log(0.05), abs=1e-4)
-    assert all(
-        float(value) > 1e-2
-        for name, value in head_terms(replace(skeletons, joint_sigma=sigma), pairs, cameras).items()
-        if name != 'sigma'
-    )
+    assert set(terms) == {'relative', 'plane', 'depth'} and all(float(value) < 1e-3 for value in terms.values())
+    assert all(float(value) > 1e-2 for value in head_terms(skeletons, pairs, cameras).values())
 
 
-def test_the_likeliest_sigma_is_the_root_mean_square_of_the_error_along_an_axis(pairs):
-    cameras, truth = PinholeBatch(pairs.intrinsics, pairs.sizes), pairs.truth.joints
+def test_the_likeliest_sigma_is_the_root_mean_square_of_the_refined_error_along_an_axis(body, pairs):
+    cameras, truth = PinholeBatch(pairs.intrinsics, pairs.sizes), pairs.truth
     skeletons = skeletons_from_landmarks(pairs.landmarks, cameras, load_joint_mapping('blazepose_heavy'))
-    error = skeletons.relative_joints - (truth - truth[:, :1])
+    parameters = initial_parameters(body, skeletons)
+    joints = regress_joints(body, skin(body, parameters.rotations, parameters.betas, parameters.translation).vertices)
+    error = (joints - joints[:, :1]) - (truth.reference_joints - truth.reference_joints[:, :1])
     best = error.square().mean(-1).sqrt().requires_grad_()
-    term = head_terms(replace(skeletons, joint_sigma=best), pairs, cameras)['sigma']
+    term = refined_terms(body, parameters, replace(skeletons, joint_sigma=best), pairs, cameras)['sigma']
     (gradient,) = torch.autograd.grad(term, best)
     assert (gradient * best).abs().max() < 1e-6
+
+
+def test_who_is_hardly_seen_or_far_off_does_not_teach_the_head(pairs):
+    mapping, cameras = load_joint_mapping('blazepose_heavy'), PinholeBatch(pairs.intrinsics, pairs.sizes)
+    changed = pairs[:]
+    changed.truth.shares = pairs.truth.shares.clone()
+    changed.truth.shares[3, 0] = 0.7
+    truth = (pairs.truth.joints - pairs.truth.joints[:, :1]) @ pairs.landmarks.rotations.mT
+    error = (relative_joints(pairs.landmarks.world, mapping) - truth).norm(dim=-1).mean(1)
+    limit = float(error.median())
+    expected = error < limit
+    expected[3] = False
+    chosen = understood(changed, mapping, limit, 0.8)
+    assert torch.equal(chosen, expected) and chosen.any()
+    skeletons = skeletons_from_landmarks(pairs.landmarks, cameras, mapping)
+    fewer = pairs[chosen]
+    own = PinholeBatch(fewer.intrinsics, fewer.sizes)
+    alone = head_terms(skeletons_from_landmarks(fewer.landmarks, own, mapping), fewer, own)
+    for name, value in head_terms(skeletons, pairs, cameras, chosen).items():
+        assert float(value) == pytest.approx(float(alone[name]), rel=1e-5)
 
 
 def test_perfect_twists_and_a_perfect_refinement_cost_nothing(body, pairs):
@@ -138,8 +166,15 @@ def test_perfect_twists_and_a_perfect_refinement_cost_nothing(body, pairs):
     rays = truth.reference_joints[..., :2] / truth.reference_joints[..., 2:]
     image = (on_crop_plane(rays, pairs.landmarks.rotations) - center) / (3 * spread)
     camera = fit_orthographic(turned, image, torch.ones(len(pairs), 24, dtype=torch.bool))
-    terms = refined_terms(body, BodyParameters(truth.rotations, truth.betas, truth.translation, camera), pairs, cameras)
+    skeletons = skeletons_from_landmarks(pairs.landmarks, cameras, load_joint_mapping('blazepose_heavy'))
+    sigma = torch.full(truth.joints.shape[:2], 0.05)
+    seen = replace(skeletons, image_joints=cameras.project(truth.reference_joints), joint_sigma=sigma)
+    perfect = BodyParameters(truth.rotations, truth.betas, truth.translation, camera)
+    terms = refined_terms(body, perfect, seen, pairs, cameras)
     assert all(float(terms[f'refined_{name}']) < 1e-5 for name in ('pose', 'shape', 'joints'))
+    offset = (truth.reference_joints[:, 0].norm(dim=-1) / truth.joints[:, 0].norm(dim=-1)).log().abs().mean()
+    assert float(terms['refined_depth']) == pytest.approx(float(offset), abs=1e-4) and offset < 1e-2
+    assert float(terms['sigma']) == pytest.approx(np.log(0.05), abs=1e-4)
     assert float(terms['refined_projection']) < 0.1  # what perspective is more than Pi
     assert 0.5 < camera[:, 0].median() < 1.5  # near the 0.9 that it starts with
 
@@ -187,8 +222,8 @@ def test_the_same_pictures_learnt_again_and_again_are_known_better(folder):
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
-    for name in TERMS[:-2]:
-        assert seen[-1][name] < seen[0][name] - 0.05 * abs(seen[0][name]), name
+    for name in set(TERMS[:-2]) - {'sigma'}:  # what it says of the others' errors has to follow them
+        assert seen[-1][name] < seen[0][name] - 0.02 * abs(seen[0][name]), name
     assert seen[-1]['relative'] < 0.5 * seen[0]['relative']
 
 
@@ -293,7 +328,13 @@ def test_the_recipe_s_networks_fit_the_model_set_and_have_less_than_two_million_
     task = make_task(replace(config, batch_size=6), folder, CPU)
     assert set(config.settings.weights) == set(TERMS)
     assert sum(p.numel() for module in task.modules.values() for p in module.parameters()) < 2_000_000
-    sizes = {'twist_shape.hidden': 256, 'refinement.width': 160, 'refinement.head_size': 32, 'refinement.mlp': 320}
+    sizes = {
+        'refinement.normalise': True,
+        'twist_shape.hidden': 256,
+        'refinement.width': 160,
+        'refinement.head_size': 32,
+        'refinement.mlp': 320,
+    }
     pipeline = MeshPipeline(load_config('embedded', SET | sizes), random=True)
     for name, network in (('twist_shape', pipeline.twist_shape), ('refiner', pipeline.refiner)):
         network.load_state_dict(task.modules[name].state_dict())
