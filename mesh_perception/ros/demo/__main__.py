@@ -124,7 +124,7 @@ def main():
         by_name.update(json.loads((arguments.output / f'{camera}_people.json').read_text()))
         (arguments.output / f'{camera}_people.json').unlink()
     (arguments.output / 'people.json').write_text(json.dumps(by_name))
-    print(f'look at {arguments.output}: CAMERA.mp4 and CAMERA_*.jpg (overlays), people.json, CAMERA.bag (MCAP)')
+    print(f'look at {arguments.output}: CAMERA.mp4 and CAMERA_*.jpg (overlays), people.json, CAMERA_bag (MCAP)')
     latency = {f'p{q}': round(float(np.percentile(latencies, q)), 1) if latencies else None for q in (50, 95)}
     print(
         json.dumps(

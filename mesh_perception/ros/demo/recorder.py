@@ -43,7 +43,7 @@ class Recorder(Node):
         self.people, self.counts = [], Counter()
         self.frame = 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        bag = self.folder / f'{self.camera}.bag'
+        bag = self.folder / f'{self.camera}_bag'  # rosbags takes NAME.bag for a ROS 1 file
         if bag.exists():
             shutil.rmtree(bag)
         self.bag = BagWriter(bag)
