@@ -45,6 +45,8 @@ def test_links_lead_to_files_and_headings_that_exist(page):
 
 
 def test_the_pages_are_found_from_each_other():
+    for page in (ROOT / 'docs').glob('*.md'):
+        assert f'](docs/{page.name}' in (ROOT / 'README.md').read_text(), 'every page has its way from the README'
     for page, others in ((ROBOT, ('messages.md', 'parameters.md')), (MESSAGES, ('robot.md',))):
         assert all(f']({other}' in page.read_text() for other in others)
 
