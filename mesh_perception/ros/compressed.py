@@ -67,6 +67,6 @@ def _size(data):
 
 
 def _whole(data):
-    """Whether the file's end is there: OpenCV fills what is missing with grey. Some cameras pad JPEGs with zeros."""
-    end = data[-(1 << 16) :].tobytes()
-    return b'IEND' in end[-12:] if data[0] == _PNG[0] else end.rstrip(b'\0').endswith(b'\xff\xd9')
+    """Whether the file's end is there: older OpenCV fills what is missing with grey. Some cameras add zeros."""
+    end = data[-(1 << 16) :].tobytes().rstrip(b'\0')
+    return end[-8:-4] == b'IEND' if data[0] == _PNG[0] else end.endswith(b'\xff\xd9')

@@ -1,7 +1,6 @@
 """The node's parameters: declared with descriptors, checked all or nothing, refused in one line that says why."""
 
 import difflib
-import math
 
 import yaml
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -147,8 +146,6 @@ def _fits(entry, value):
     if kind is list:
         return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
     if type(value) is not kind or (entry.choices and value not in entry.choices):
-        return False
-    if kind is float and not math.isfinite(value):
         return False
     return not entry.limits or entry.limits[0] <= value <= entry.limits[1]
 

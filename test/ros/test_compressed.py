@@ -39,7 +39,7 @@ def opencv(request, monkeypatch):
 
 @pytest.mark.parametrize('suffix, tolerance', [('.png', 0), ('.jpg', 12)])
 @pytest.mark.parametrize(
-    'text', ['rgb8; {} compressed bgr8', 'bgr8; {} compressed bgr8', '{}', '', 'mono8; {}', '\u00e4']
+    'text', ['rgb8; {} compressed bgr8', 'bgr8; {} compressed bgr8', '{}', '', 'rgb8', 'bgr8', 'mono8; {}', '\u00e4']
 )
 def test_compressed_images_are_decoded_as_rgb(suffix, tolerance, text):
     smooth = picture()
@@ -75,6 +75,22 @@ def test_progressive_jpeg_and_restart_intervals_are_read():
     for flag in (cv2.IMWRITE_JPEG_PROGRESSIVE, cv2.IMWRITE_JPEG_RST_INTERVAL):
         data = encoded('.jpg', picture(), [flag, 1])
         assert decode(CompressedImage(format='jpeg', data=data)).shape == (30, 50, 3)
+
+
+def test_markers_of_a_jpeg_may_have_bytes_before_them_to_fill():
+    data = encoded('.jpg', picture())
+    data = data[:2] + b'\xff\xff\xff' + data[2:]
+    assert decode(CompressedImage(format='jpeg', data=data)).shape == (30, 50, 3)
+
+
+def test_a_file_without_its_end_is_refused_before_a_decoder_sees_it(monkeypatch):
+    """Some decoders fill what is missing with grey, others print a line for each image."""
+    monkeypatch.setattr(compressed.cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
+    for suffix in ('.jpg', '.png'):
+        whole = encoded(suffix, picture())
+        for missing in (1, 2, 13, len(whole) // 2):
+            with pytest.raises(ImageError):
+                decode(CompressedImage(format=suffix[1:], data=whole[:-missing]))
 
 
 def test_zeros_after_a_jpeg_are_no_harm():
@@ -113,6 +129,7 @@ def bomb(width, height):
         ('png', bomb(60000, 60000), '60000x60000; expected'),
         ('png', bomb(2**31 - 1, 2**31 - 1), 'expected'),
         ('png', bomb(0, 5), '0x5; expected'),
+        ('png', bomb(2**21, 2), 'expected'),  # wider than OpenCV reads: it raises
         ('png', bomb(5000, 2), 'expected'),
         ('tiff', encoded('.tiff', picture()), 'expected a whole JPEG or PNG'),
         ('bmp', encoded('.bmp', picture()), 'expected a whole JPEG or PNG'),

@@ -91,6 +91,11 @@ def test_defaults_and_both_ends_of_a_range_pass(entry):
         check(entry.name, value)
 
 
+def test_every_number_has_a_range_so_that_nan_and_infinity_are_refused():
+    numbers = [entry for entry in PARAMETERS if type(entry.default) in (int, float)]
+    assert numbers and all(entry.limits for entry in numbers)
+
+
 def test_what_yaml_reads_as_true_is_taken_where_true_is_a_choice():
     check('image_is_rectified', True)
     check('image_is_rectified', False)
@@ -181,8 +186,8 @@ def test_read_only_parameters_say_so(node):
     result = node.set_all(diagnostics_period=2.0)
     assert not result.successful
     assert result.reason == (
-        'parameter diagnostics_period: read-only, it stays 1.0; expected in the launch file, parameter file or as -p when '
-        'the node starts'
+        'parameter diagnostics_period: read-only, it stays 1.0; '
+        'expected in the launch file, parameter file or as -p when the node starts'
     )
 
 
