@@ -31,6 +31,7 @@ ROSDEP_KEYS = {
 PIP_NAMES = {
     'ai_edge_litert': 'ai-edge-litert',
     'cv2': 'opencv-python-headless',
+    'mcap_ros2': 'mcap-ros2-support',
     'rerun': 'rerun-sdk',
     'yaml': 'pyyaml',
 }
