@@ -10,7 +10,7 @@ import time
 
 from mesh_perception.configuration import load_config
 from mesh_perception.pipeline import MeshPipeline
-from mesh_perception.ros.images import decode
+from mesh_perception.ros.compressed import decode
 from mesh_perception.ros.soak.footage import Footage
 
 

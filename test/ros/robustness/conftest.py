@@ -73,7 +73,7 @@ class Bench:
     def counts(self):
         """{'answered', 'refused', 'failed'}: images in total, after a report that begins now."""
         begin = self.reports
-        assert wait(lambda: self.reports > begin + 1 or not self.node.alive()) and self.node.alive(), self.node.log()
+        assert wait(lambda: self.reports > begin or not self.node.alive()) and self.node.alive(), self.node.log()
         return {name: int(self.values[f'images {name} in total']) for name in ('answered', 'refused', 'failed')}
 
     def answer(self, patience=PATIENCE / 3):
