@@ -11,7 +11,7 @@ BONE_RADIUS = 0.015  # m
 IMAGE_DISTANCE = 0.7  # m from the camera to its picture in the 3D view
 TIMELINE = 'stamp'
 # Where the 3D view looks from and to at first, m in the camera's frame: past the camera, from behind and above it.
-EYE, TARGET = np.array([1.6, -1.0, -2.2]), np.array([-0.2, 0.3, 4.0])
+EYE, TARGET = np.array([1.1, -0.7, -1.2]), np.array([-0.1, 0.2, 4.0])
 
 
 def weld(triangles):
