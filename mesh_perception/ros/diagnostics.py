@@ -96,7 +96,7 @@ class Diagnostics:
 
     def message(self, stamp, state, hint=''):
         """The DiagnosticArray of the period since the last call. state: 'active', or another word for what the node
-        does. hint: what to look for when an active node gets no images."""
+        does. hint: why an active node gets no images, or fewer than were published."""
         with self._lock:
             now = self._now()
             if state == 'active':
@@ -156,6 +156,8 @@ class Diagnostics:
             return DiagnosticStatus.WARN, f'images come, but no result for {silence:.0f} s'
         if self._last_result is None:
             return DiagnosticStatus.STALE, 'waiting for the first result'
+        if hint:
+            return DiagnosticStatus.WARN, hint
         if self._clock_problem:
             return DiagnosticStatus.WARN, self._clock_problem
         if self._old:

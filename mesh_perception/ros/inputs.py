@@ -41,6 +41,7 @@ class Frame:
     header: Header  # the image's; its frame_id from camera_info where the image has none
     stamp: float  # s
     restarted: bool  # time jumped back: what was remembered of earlier images is void
+    calibration_frame: str = ''  # frame_id of the camera_info; where it is another one, the image's counts
 
 
 def read_message(serialized, kind):
@@ -100,7 +101,7 @@ class FrameAssembler:
         if not header.frame_id:
             header = Header(stamp=header.stamp, frame_id=info.header.frame_id)
         stamp = nanoseconds(header.stamp)
-        return Frame(image, camera, header, stamp / SECOND, self._advance(stamp))
+        return Frame(image, camera, header, stamp / SECOND, self._advance(stamp), info.header.frame_id)
 
     def _calibration(self, height, width):
         info = self._camera_info

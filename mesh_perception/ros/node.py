@@ -5,6 +5,7 @@ serialised. The worker's takes it from there, and runs the pipeline and everythi
 publishers may be used from any thread), so that a slow frame never delays the services or the diagnostics.
 """
 
+import math
 import sys
 import time
 import traceback
@@ -171,6 +172,12 @@ class MeshPerceptionNode(LifecycleNode):
             if frame.restarted:
                 self._problems.warn('the stamps jumped back: everybody is forgotten, ids start anew')
                 self._restart()
+            if frame.calibration_frame not in ('', frame.header.frame_id):
+                self._problems.warn(
+                    f"the image's frame_id is {frame.header.frame_id!r}, camera_info's {frame.calibration_frame!r}: "
+                    "the image's is used",
+                    every=math.inf,
+                )
             ready = time.monotonic()
             self._pipeline.smoothing = self._pipeline.config.tracking.smoothing and self._value('smoothing')
             people = self._pipeline(frame.image, frame.camera, frame.stamp)
@@ -199,8 +206,11 @@ class MeshPerceptionNode(LifecycleNode):
             self._problems.warn(f'image not used: {error}')
         except Exception as error:
             if self.context.ok():  # else the process is ending and nothing can be published any more
+                trace = None if isinstance(error, torch.OutOfMemoryError) else traceback.format_exc()
                 self._diagnostics.count('failed', one_line(error))
-                self._problems.warn(f'image not answered: {one_line(error)}', traceback.format_exc())
+                self._problems.warn(f'image not answered: {one_line(error)}', trace)
+                if trace is None:
+                    give_memory_back()  # what was half done: the next image may have fewer people
 
     def _on_enable(self, request, response):
         """~/enable: an active node without subscriptions works on nothing, and goes on at once when it is told to."""
@@ -223,6 +233,11 @@ class MeshPerceptionNode(LifecycleNode):
         hint = '' if self._topics is None else self._topics.reason(self._value('image_timeout'))
         if hint:
             self._problems.warn(hint, every=REMIND_EVERY)
+        people = self.resolve_topic_name('~/people')
+        if self._state == 'active' and self.count_publishers(people) > 1:
+            self._problems.warn(
+                f'{people} has another publisher: two nodes of one name? Give one a namespace', every=REMIND_EVERY
+            )
         now = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(self._diagnostics.message(now, self._condition(), hint))
 

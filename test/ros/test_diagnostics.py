@@ -83,6 +83,12 @@ def test_before_the_first_image_it_is_stale_and_then_it_warns(bench):
     assert bench.report()[:2] == (OK, '2 people')
 
 
+def test_images_that_come_but_not_all_are_a_warning(bench):
+    bench.answered()
+    assert bench.report(hint='70 of 100 images were lost')[:2] == (WARN, '70 of 100 images were lost')
+    assert bench.report()[:2] == (OK, '2 people')
+
+
 def test_images_that_stop_coming_are_a_warning_after_image_timeout(bench):
     bench.values['image_timeout'] = 10.0
     bench.answered()

@@ -174,6 +174,15 @@ def test_after_an_uncalibrated_camera_the_next_good_one_is_answered(node, camera
     assert camera.answer(camera.image(), camera.camera_info()).people
 
 
+def test_a_calibration_of_another_frame_is_said_once_and_the_image_counts(node, camera):
+    info = camera.camera_info()
+    info.header.frame_id = 'camera_link'
+    for _ in range(2):
+        image = camera.image()
+        assert camera.answer(image, info).header.frame_id == image.header.frame_id
+    assert node.log().count("the image's frame_id is 'camera_optical_frame', camera_info's 'camera_link'") == 1
+
+
 def test_a_black_image_has_no_people_and_is_answered(node, camera):
     assert camera.answer(camera.image(np.zeros_like(camera.picture)), camera.camera_info()).people == []
     assert camera.answer(camera.image()).people
