@@ -5,7 +5,6 @@ serialised. The worker's takes it from there, and runs the pipeline and everythi
 publishers may be used from any thread), so that a slow frame never delays the services or the diagnostics.
 """
 
-import math
 import sys
 import time
 import traceback
@@ -26,15 +25,15 @@ from std_srvs.srv import SetBool
 
 from mesh_perception.configuration import load_config
 from mesh_perception.ros import parameters
+from mesh_perception.ros.answering import Answering
 from mesh_perception.ros.camera_topics import CameraTopics
 from mesh_perception.ros.diagnostics import Diagnostics
-from mesh_perception.ros.inputs import FrameAssembler, InputError, is_rectified, read_message
+from mesh_perception.ros.inputs import FrameAssembler, is_rectified, read_message
 from mesh_perception.ros.outputs import Outputs
 from mesh_perception.ros.problems import Problems
 from mesh_perception.ros.process import one_line, run
 from mesh_perception.ros.qos import without_effect
 from mesh_perception.ros.sharing import SharedModels, give_memory_back
-from mesh_perception.ros.stamps import ClockWatch, nanoseconds
 from mesh_perception.ros.worker import Worker
 
 # Seconds between two reminders of the same reason why images do not come.
@@ -60,9 +59,8 @@ class MeshPerceptionNode(LifecycleNode):
             self.get_logger().warning(line)
         self._alone, self._shared = shared is None, shared or SharedModels()
         self._state, self._enabled = 'unconfigured', True
-        self._config = self._pipeline = self._outputs = self._assembler = self._worker = self._topics = None
-        self._time_jumped = False
-        self._clock_watch = ClockWatch()
+        self._config = self._pipeline = self._outputs = self._assembler = self._worker = None
+        self._topics = self._answering = None
         self._problems = Problems(self.get_logger())
         self._diagnostics = Diagnostics(self.get_fully_qualified_name(), self._value)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -91,7 +89,6 @@ class MeshPerceptionNode(LifecycleNode):
         except Exception as error:
             return self._failed('configure', error)
         self._config = config
-        self._diagnostics.configured(config.name, self._pipeline.body.id, self._pipeline.device)
         self._image_type = CompressedImage if self._value('image_transport') == 'compressed' else Image
         rectified = is_rectified(self._value('image_is_rectified'), self.resolve_topic_name('image'))
         self._assembler = FrameAssembler(self._image_type is CompressedImage, rectified)
@@ -107,9 +104,17 @@ class MeshPerceptionNode(LifecycleNode):
                 self._subscribe()
             super().on_activate(state)
             self._outputs.set_body(self._pipeline.body)
-            self._assembler.reset()
-            self._restart()
-            self._worker = Worker(self._answer, self._outputs.close)
+            self._answering = Answering(
+                self,
+                self._value,
+                self._image_type,
+                self._assembler,
+                self._pipeline,
+                self._outputs,
+                self._diagnostics,
+                self._problems,
+            )
+            self._worker = Worker(self._answering, self._outputs.close)
         except Exception as error:
             return self._failed('activate', error)
         for line in without_effect(self) if self._alone else ():  # else they may be for other cameras
@@ -159,59 +164,6 @@ class MeshPerceptionNode(LifecycleNode):
         if self._worker.put((serialized, time.monotonic())):
             self._diagnostics.count('replaced')
 
-    def _answer(self, serialized, received):
-        """One image; whatever goes wrong with it, the next one is welcome."""
-        try:
-            begin = time.monotonic()
-            if self._time_jumped:
-                self._time_jumped = False
-                self._problems.warn('the clock jumped back: everybody is forgotten, ids start anew')
-                self._assembler.reset()
-                self._restart()
-            frame = self._assembler.assemble(read_message(serialized, self._image_type))
-            if frame.restarted:
-                self._problems.warn('the stamps jumped back: everybody is forgotten, ids start anew')
-                self._restart()
-            if frame.calibration_frame not in ('', frame.header.frame_id):
-                self._problems.warn(
-                    f"the image's frame_id is {frame.header.frame_id!r}, camera_info's {frame.calibration_frame!r}: "
-                    "the image's is used",
-                    every=math.inf,
-                )
-            ready = time.monotonic()
-            self._pipeline.smoothing = self._pipeline.config.tracking.smoothing and self._value('smoothing')
-            people = self._pipeline(frame.image, frame.camera, frame.stamp)
-            found = time.monotonic()
-            for problem in self._outputs.publish(frame, people, self._pipeline):
-                self._problems.warn(problem)
-            end = time.monotonic()
-            age = self._clock_watch.age(
-                nanoseconds(frame.header.stamp), self.get_clock().now().nanoseconds, self._value('use_sim_time')
-            )
-            if age.problem and age.new:
-                self._problems.warn(age.problem)
-            self._diagnostics.answered(
-                len(people),
-                end - received,
-                age,
-                {
-                    'take the image': 1e3 * (ready - begin),
-                    **self._pipeline.stopwatch.milliseconds,
-                    'pipeline': 1e3 * (found - ready),
-                    'publish': 1e3 * (end - found),
-                },
-            )
-        except InputError as error:
-            self._diagnostics.count('refused', str(error), error.cause)
-            self._problems.warn(f'image not used: {error}')
-        except Exception as error:
-            if self.context.ok():  # else the process is ending and nothing can be published any more
-                trace = None if isinstance(error, torch.OutOfMemoryError) else traceback.format_exc()
-                self._diagnostics.count('failed', one_line(error))
-                self._problems.warn(f'image not answered: {one_line(error)}', trace)
-                if trace is None:
-                    give_memory_back()  # what was half done: the next image may have fewer people
-
     def _on_enable(self, request, response):
         """~/enable: an active node without subscriptions works on nothing, and goes on at once when it is told to."""
         self._enabled = request.data
@@ -227,7 +179,8 @@ class MeshPerceptionNode(LifecycleNode):
         return response
 
     def _on_time_jump(self, jump):
-        self._time_jumped = True
+        if self._answering is not None:
+            self._answering.clock_jumped()
 
     def _report(self):
         hint = '' if self._topics is None else self._topics.reason(self._value('image_timeout'))
@@ -247,6 +200,7 @@ class MeshPerceptionNode(LifecycleNode):
     def _load(self, config):
         self.get_logger().info(f'loading the model set {config.name}')
         self._pipeline = self._shared.pipeline(config)
+        self._diagnostics.configured(config.name, self._pipeline.body.id, self._pipeline.device)
 
     def _subscribe(self):
         reliability = self._value('image_reliability')
@@ -260,11 +214,6 @@ class MeshPerceptionNode(LifecycleNode):
         if self._topics is not None:
             self._topics.destroy()
             self._topics = None
-
-    def _restart(self):
-        """Whatever comes next has nothing to do with what was seen before."""
-        self._pipeline.reset()
-        self._outputs.reset()
 
     def _failed(self, what, error):
         """FAILURE of a transition, with one line."""
@@ -282,7 +231,7 @@ class MeshPerceptionNode(LifecycleNode):
         self._unsubscribe()
         if self._worker is not None:
             self._worker.close()
-        self._pipeline = self._worker = None
+        self._pipeline = self._worker = self._answering = None
         give_memory_back()
 
     def _release(self):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('mesh_perception.msg', reason='needs the built messages', exc_type=ImportError)
@@ -341,14 +342,38 @@ def test_where_memory_runs_out_for_an_image_it_is_refused_and_the_next_one_is_an
     assert jpegs.give(message, info) == 'answered'
 
 
-def test_where_memory_runs_out_in_the_networks_the_image_fails_and_the_next_one_is_answered(jpegs):
+@pytest.fixture
+def crowd(footage):
+    """(a JPEG of the scene eight times side by side, its calibration)"""
+    picture = np.tile(footage.pictures[0], (2, 4, 1))
+    height, width = picture.shape[:2]
+    message = huge(cv2.imencode('.jpg', picture[..., ::-1])[1].tobytes(), 'jpeg')
+    return message, CameraInfo(width=width, height=height, k=footage.info.k, distortion_model='plumb_bob', d=[0.0] * 5)
+
+
+def test_where_memory_runs_out_in_the_networks_the_image_fails_and_the_next_one_is_answered(jpegs, crowd):
     """Six people where there were two: their crops need memory that is not there."""
-    crowd = np.tile(jpegs.footage.pictures[0], (2, 4, 1))
-    height, width = crowd.shape[:2]
-    message = huge(cv2.imencode('.jpg', crowd[..., ::-1])[1].tobytes(), 'jpeg')
-    info = CameraInfo(width=width, height=height, k=jpegs.footage.info.k, distortion_model='plumb_bob', d=[0.0] * 5)
     assert jpegs.answer()
     with memory_limit(jpegs, 1e6):
-        assert jpegs.give(message, info) == 'failed'
+        assert jpegs.give(*crowd) == 'failed'
         assert 'memory' in jpegs.values['last problem'].lower(), jpegs.values['last problem']
-    assert jpegs.answer() and jpegs.give(message, info) == 'answered'
+    assert jpegs.answer() and jpegs.give(*crowd) == 'answered'
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_where_gpu_memory_runs_out_images_fail_and_are_answered_once_there_is_some(start, crowd):
+    bench = start(compressed=True, namespace='faults_gpu', device='cuda').ready()
+    assert len(bench.answer()) >= 2
+    taken = []
+    size = torch.cuda.mem_get_info()[0]
+    while size > 2**20:  # all there is, in ever smaller pieces
+        try:
+            taken.append(torch.empty(size, dtype=torch.uint8, device='cuda'))
+        except torch.OutOfMemoryError:
+            size //= 2
+    assert bench.give(*crowd) == 'failed', 'it had memory enough'
+    assert 'memory' in bench.values['last problem'].lower(), bench.values['last problem']
+    taken.clear()
+    torch.cuda.empty_cache()
+    assert bench.give(*crowd) == 'answered' and len(bench.answer()) >= 2
