@@ -189,3 +189,21 @@ def test_vertices_come_along(listening, posed):
     np.testing.assert_allclose(vertices, meshes.vertices.numpy() @ expected.T + [0, 3, 0], atol=1e-5)
     assert vertices.dtype == np.float32
     torch.testing.assert_close(moved.velocity, people.velocity @ torch.from_numpy(expected).T)  # static: known at once
+
+
+@pytest.mark.parametrize('late', [0.0, 0.08])
+def test_the_cameras_own_motion_is_told_from_tf_also_where_tf_is_a_little_late(listening, posed, late):
+    target, _ = listening
+    for step in range(5):
+        message = TransformStamped(child_frame_id='camera')
+        message.header.frame_id = 'map'
+        message.header.stamp.sec, message.header.stamp.nanosec = 7, 50_000_000 * step
+        message.transform.translation.x = 0.05 * step * 2.0  # 2 m/s
+        message.transform.rotation.w = 1.0
+        target._buffer.insert([message])
+    header = at(7)
+    header.stamp.nanosec = 200_000_000 + round(late * 1e9)
+    moved, _, _ = target.transform(posed[0], header)
+    expected = posed[0].velocity + torch.tensor([2.0, 0, 0])
+    torch.testing.assert_close(moved.velocity, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(moved.joints, posed[0].joints + torch.tensor([0.4, 0, 0]), atol=1e-6, rtol=0)

@@ -67,13 +67,14 @@ def test_any_two_frames_of_a_tree(generator):
             np.testing.assert_allclose(found(buffer, target, source, START), expected, atol=1e-12)
 
 
-def test_between_two_stamps_it_is_interpolated_as_tf2_does(generator):
+@pytest.mark.parametrize('sign', [1, -1])
+def test_between_two_stamps_it_is_interpolated_as_tf2_does(generator, sign):
     buffer = TransformBuffer()
     first, second = random_matrix(generator), random_matrix(generator)
-    # Inserted the wrong way round, one with the other sign of its quaternion: neither makes a difference.
+    # Inserted the wrong way round, and with either sign of a quaternion: neither makes a difference.
     late = stamped('map', 'base', START + SECOND, second)
     for axis in 'xyzw':
-        setattr(late.transform.rotation, axis, -getattr(late.transform.rotation, axis))
+        setattr(late.transform.rotation, axis, sign * getattr(late.transform.rotation, axis))
     buffer.insert([late])
     buffer.insert([stamped('map', 'base', START, first)])
     slerp = Slerp([0, 1], Rotation.from_matrix([first[:3, :3], second[:3, :3]]))
