@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs' / 'reliability.md'
 
 
-def tests_in(folder):
+def names_in(folder):
     return {
         name for path in folder.rglob('test_*.py') for name in re.findall(r'^def (test_\w+)', path.read_text(), re.M)
     }
@@ -18,11 +18,11 @@ def named():
 
 
 def test_every_test_that_the_page_names_exists():
-    assert named() and not named() - tests_in(ROOT / 'test')
+    assert named() and not named() - names_in(ROOT / 'test')
 
 
 def test_every_test_of_a_fault_is_on_the_page():
-    assert not tests_in(ROOT / 'test' / 'ros' / 'robustness') - named()
+    assert not names_in(ROOT / 'test' / 'ros' / 'robustness') - named()
 
 
 def test_every_fault_says_what_happens_and_its_test():
