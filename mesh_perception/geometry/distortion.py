@@ -16,7 +16,6 @@ LARGEST_RADIUS = 1000.0
 # Newton converges quadratically from the distorted point, usually in three to six steps; the rest is for lenses used
 # close to the fold, where a step halves the error.
 _ITERATIONS = 8
-_LONGEST_STEP = 1e9  # beyond any valid radius, and its square is within float32
 
 
 def distort(points: Tensor, model: str, coefficients: tuple) -> Tensor:
@@ -142,12 +141,12 @@ def _newton_step(estimate: Tensor, target: Tensor, k: tuple) -> Tensor:
     c, d = y * across + x * prism_y, both + y * down + y * prism_y
     distorted_x, distorted_y = _polynomial(estimate, k)
     dx, dy = target[..., 0] - distorted_x, target[..., 1] - distorted_y
-    # Coefficients of no lens make entries whose products leave float32: the matrix is scaled, and steps are bounded.
+    # Coefficients of no lens make entries whose products leave float32: the matrix is scaled.
     scale = torch.stack((a, b, c, d)).detach().abs().amax(0).clamp_min(1)
     a, b, c, d, dx, dy = a / scale, b / scale, c / scale, d / scale, dx / scale, dy / scale
     determinant = (a * d - b * c).clamp_min(1e-6)  # positive wherever the lens is invertible
     steps = torch.stack([(d * dx - b * dy) / determinant, (a * dy - c * dx) / determinant], dim=-1)
-    return estimate + steps.clamp(-_LONGEST_STEP, _LONGEST_STEP)
+    return estimate + steps
 
 
 def _fisheye_distort(points: Tensor, k: tuple) -> Tensor:
