@@ -53,7 +53,14 @@ def run_over(path, bag, image, info, pipeline, results):
     for _, _, data in messages(path, bag, [info]):  # images may come before the first calibration
         assembler.set_camera_info(decoded(path, info, CameraInfo, data))
         break
-    frames, refused, most = 0, 0, 0
+    frames, refused, most, said = 0, 0, 0, set()
+
+    def complain(text):
+        """Once, however many images it is true of."""
+        if text not in said:
+            said.add(text)
+            tqdm.write(f'mesh-perception: {path}: {text}', sys.stderr)
+
     results.begin(pipeline, bag.start_time)
     with tqdm(total=image.msgcount, unit='image', disable=not sys.stderr.isatty()) as bar:
         for connection, stamp, data in messages(path, bag, [image, info]):
@@ -65,7 +72,7 @@ def run_over(path, bag, image, info, pipeline, results):
             except (BagError, InputError) as error:
                 refused += 1
                 if refused == 1:
-                    tqdm.write(f'mesh-perception: {path}: image {frames + refused} is left out: {error}', sys.stderr)
+                    complain(f'image {frames + refused} is left out: {error}')
                 continue
             finally:
                 bar.update()
@@ -73,7 +80,8 @@ def run_over(path, bag, image, info, pipeline, results):
                 pipeline.reset()
                 results.reset()
             people = pipeline(frame.image, frame.camera, frame.stamp)
-            results.add(stamp, frame, people, pipeline)
+            for problem in results.add(stamp, frame, people, pipeline):
+                complain(problem)
             frames, most = frames + 1, max(most, len(people))
     print(
         f'{frames} images, at most {most} {"person" if most == 1 else "people"} in one'
@@ -178,9 +186,9 @@ class Results:
         self._outputs.reset()
 
     def add(self, stamp, frame, people, pipeline):
-        """Everything about one image, at the bag's time in ns."""
+        """Everything about one image, at the bag's time in ns. -> what had to be left out, one line each"""
         self._now = stamp
-        self._outputs.publish(frame, people, pipeline)
+        return self._outputs.publish(frame, people, pipeline)
 
     def write(self, topic, kind, message, latched):
         """A message, or the bytes of one."""

@@ -54,6 +54,20 @@ def test_demo_hands_its_variables_on_and_stays_on_this_host(make):
     )
 
 
+def test_view_and_bag_hand_their_variables_on_and_bag_asks_for_its_own(make):
+    def shown(*arguments):
+        result = subprocess.run([make, '-C', ROOT, '-n', *arguments], capture_output=True, text=True)
+        return result.returncode, ' '.join(result.stdout.replace('\\', '').split()), result.stderr
+
+    code, commands, _ = shown('view', 'CAMERA=cam02', 'SAVE=a b.rrd')
+    assert code == 0 and 'environment.py view' in commands, 'rerun is installed by this target alone'
+    assert 'mesh_perception.ros.demo.view --camera cam02 --save "a b.rrd"' in commands
+    code, commands, _ = shown('bag', 'BAG=my bag', 'IMAGE=/left')
+    assert code == 0 and 'mesh-perception bag "my bag" --image "/left"' in commands
+    code, _, errors = shown('bag')
+    assert code == 2 and 'BAG=PATH is missing' in errors
+
+
 @pytest.mark.parametrize('code', [0, 1, 5])
 def test_ci_exits_as_make_test_did(tmp_path, code):
     fake = tmp_path / 'make'

@@ -9,6 +9,7 @@ import yaml
 rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('mesh_perception.msg', reason='needs the built messages', exc_type=ImportError)
 pytest.importorskip('tf2_msgs.msg', reason='needs tf2_msgs')
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy
 from rclpy.qos import qos_check_compatible as check_compatible
@@ -31,10 +32,11 @@ def displays():
 
 @pytest.fixture(scope='module')
 def node():
-    """The node itself, without its models."""
+    """The node itself, configured: that is when it has publishers."""
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=random.randrange(1, 100))  # away from other nodes of this name
     node = MeshPerceptionNode(context=context, parameter_overrides=[Parameter('autostart', value=False)])
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
     yield node
     node.close()
     rclpy.shutdown(context=context)
