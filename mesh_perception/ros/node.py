@@ -28,7 +28,7 @@ from mesh_perception.ros import parameters
 from mesh_perception.ros.answering import Answering
 from mesh_perception.ros.camera_topics import CameraTopics
 from mesh_perception.ros.diagnostics import Diagnostics
-from mesh_perception.ros.inputs import FrameAssembler, is_rectified, read_message
+from mesh_perception.ros.inputs import FrameAssembler, is_rectified
 from mesh_perception.ros.outputs import Outputs
 from mesh_perception.ros.problems import Problems
 from mesh_perception.ros.process import one_line, run
