@@ -60,6 +60,22 @@ def curves(title, x, series, x_label, y_label, note='') -> Picture:
     return Picture(title, _plain(axes, 'both'), note)
 
 
+def calibration_plot(title, calibration) -> Picture:
+    """Seen against predicted errors of a sigma.Calibration, and the diagonal that they should lie on."""
+    figure = Figure(figsize=(4.6, 4.2), layout='constrained')
+    axes = figure.subplots()
+    predicted, seen = 1e3 * calibration.predicted.numpy(), 1e3 * calibration.seen.numpy()
+    axes.plot(predicted, seen, 'o-', color=_BLUE)
+    end = 1.05 * max(predicted.max(), seen.max())
+    axes.plot([0, end], [0, end], '--', color=_GREY)
+    axes.set(xlim=(0, end), ylim=(0, end), xlabel='predicted, mm', ylabel='seen, mm')
+    note = (
+        f'Root mean squares along one axis, of {calibration.count} joints in bins of as many each; '
+        f'error over sigma: ratio {calibration.ratio:.2f}.'
+    )
+    return Picture(title, _plain(axes, 'both'), note)
+
+
 def side_by_side(title, images, note='', height=480) -> Picture:
     """Images, uint8 RGB, in one row, all of the same height: the worst cases, truth beside prediction."""
     rows = [

@@ -2,7 +2,9 @@
 
 import torch
 
+from mesh_perception.evaluation.plots import calibration_plot
 from mesh_perception.evaluation.report import Report
+from mesh_perception.evaluation.sigma import calibrate
 from mesh_perception.evaluation.synthetic.measure import LEAST_VISIBLE, LIMIT
 from mesh_perception.evaluation.synthetic.pictures import (
     MISSED,
@@ -45,6 +47,9 @@ def make_report(settings, shots, answers, measured, pipeline) -> Report:
     parts += [summary.table(name, _note(name)) for name in BREAKDOWNS]
     if len(errors):
         parts += ['# Where the errors are', *plots(summary, errors, aligned)]
+    calibration = calibrate(_sigmas(answers)[counted], errors / 1e3)
+    if calibration is not None:
+        parts.append(calibration_plot('How far off joints are taken to be, and are (sigma)', calibration))
     with Overlay(pipeline.body) as overlay:
         parts += ['# The worst cases', *_cases(overlay, shots, answers, measured, pipeline)]
     parts += [
@@ -57,7 +62,19 @@ def make_report(settings, shots, answers, measured, pipeline) -> Report:
     ]
     standard = settings['fingerprint'] == FINGERPRINT
     benchmark = {'version': VERSION if standard else None} | settings
-    return Report('Synthetic benchmark', {'benchmark': benchmark} | _counts(summary) | summary.as_dict(), parts, detail)
+    figures = {'benchmark': benchmark} | _counts(summary) | summary.as_dict()
+    figures['sigma_ratio'] = None if calibration is None else calibration.ratio
+    return Report('Synthetic benchmark', figures, parts, detail)
+
+
+def _sigmas(answers):
+    """Of all true people (N, 24) m, NaN without a match."""
+    rows = []
+    for people, match in answers:
+        one = torch.full((len(match), 24), torch.nan)
+        one[match >= 0] = people.joint_sigma[match[match >= 0]]
+        rows.append(one)
+    return torch.cat(rows)
 
 
 def _counts(summary):
