@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from mesh_perception.geometry.camera import Camera, CameraError
 from mesh_perception.ros.compressed import decode
 from mesh_perception.ros.images import to_rgb
+from mesh_perception.ros.reading import read_image
 from mesh_perception.ros.stamps import OVERTAKEN, RESTARTED, SECOND, StampOrder, nanoseconds
 
 # Seconds that an image waits for its camera_info, which some drivers send after it.
@@ -45,8 +47,10 @@ class Frame:
 
 
 def read_message(serialized, kind):
-    """A message of a ROS class out of its bytes. Raises InputError for bytes that are none, which publishers of another
-    version of the message send."""
+    """A message of a ROS class (an ImageView for Image) out of its bytes. Raises InputError for bytes that are none,
+    which publishers of another version of the message send."""
+    if kind is Image and (view := read_image(serialized)) is not None:
+        return view
     try:
         return deserialize_message(serialized, kind)
     except RuntimeError:  # rmw's own
