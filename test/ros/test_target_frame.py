@@ -199,11 +199,16 @@ def test_the_cameras_own_motion_is_told_from_tf_also_where_tf_is_a_little_late(l
         message.header.frame_id = 'map'
         message.header.stamp.sec, message.header.stamp.nanosec = 7, 50_000_000 * step
         message.transform.translation.x = 0.05 * step * 2.0  # 2 m/s
-        message.transform.rotation.w = 1.0
+        turn = message.transform.rotation
+        turn.x, turn.y, turn.z, turn.w = Rotation.from_euler('z', 0.05 * step * 0.2).as_quat()  # 0.2 rad/s
         target._buffer.insert([message])
     header = at(7)
     header.stamp.nanosec = 200_000_000 + round(late * 1e9)
     moved, _, _ = target.transform(posed[0], header)
-    expected = posed[0].velocity + torch.tensor([2.0, 0, 0])
-    torch.testing.assert_close(moved.velocity, expected, atol=1e-6, rtol=0)
-    torch.testing.assert_close(moved.joints, posed[0].joints + torch.tensor([0.4, 0, 0]), atol=1e-6, rtol=0)
+    turned = torch.from_numpy(Rotation.from_euler('z', 0.2 * 0.2).as_matrix())
+    joints = posed[0].joints @ turned.T
+    torch.testing.assert_close(moved.joints, joints + torch.tensor([0.4, 0, 0]), atol=1e-6, rtol=0)
+    around = 0.2 * torch.linalg.cross(torch.tensor([[0.0, 0, 1]]).double(), joints[:, 0])
+    expected = posed[0].velocity @ turned.T + around + torch.tensor([2.0, 0, 0])
+    # TF's differences lag by half of the tenth of a second that they are taken over.
+    torch.testing.assert_close(moved.velocity, expected, atol=0.5 * 0.1 * 0.2**2 * 6, rtol=0)
