@@ -219,6 +219,7 @@ def test_parameters_are_described_and_checked(node, camera):
     assert not set_parameter('max_people', 5).successful, 'in use'
     result = set_parameter('marker_mesh', 'thick')
     assert not result.successful and 'light, full' in result.reason
+    camera.confirmed()
     assert set_parameter('publish_vertices', True).successful
     tf = camera.listen(TFMessage, '/tf'), camera.received['/tf']
     assert camera.wait(lambda: camera.node.count_publishers('/tf'))
