@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from rclpy.qos import DurabilityPolicy
-from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tqdm import tqdm
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from mesh_perception.configuration import load_config
 from mesh_perception.pipeline import MeshPipeline
 from mesh_perception.ros.bag_files import BagWriter, person_records
-from mesh_perception.ros.inputs import FrameAssembler, InputError, is_rectified
+from mesh_perception.ros.inputs import FrameAssembler, InputError, is_rectified, read_message
 from mesh_perception.ros.outputs import Outputs
 from mesh_perception.ros.parameter_table import SECTIONS
 
@@ -49,43 +49,50 @@ def process(arguments):
 def run_over(path, bag, image, info, pipeline, results):
     """Every image of the bag through the pipeline. -> exit code"""
     assembler = FrameAssembler(image.msgtype == COMPRESSED, is_rectified('auto', image.topic))
-    kind = TYPES[image.msgtype]
-    for _, _, data in messages(path, bag, [info]):  # images may come before the first calibration
-        assembler.set_camera_info(decoded(path, info, CameraInfo, data))
-        break
     frames, refused, most, said = 0, 0, 0, set()
 
     def complain(text):
-        """Once, however many images it is true of."""
+        """Once, however many messages it is true of."""
         if text not in said:
             said.add(text)
             tqdm.write(f'mesh-perception: {path}: {text}', sys.stderr)
 
+    def calibrate(data):
+        try:
+            assembler.set_camera_info(read_message(bytes(data), CameraInfo))
+            return True
+        except InputError as error:
+            complain(f'{info.topic}: {error}')
+            return False
+
+    next(filter(calibrate, (data for _, _, data in messages(path, bag, [info]))), None)  # images may come before it
     results.begin(pipeline, bag.start_time)
     with tqdm(total=image.msgcount, unit='image', disable=not sys.stderr.isatty()) as bar:
         for connection, stamp, data in messages(path, bag, [image, info]):
             if connection.topic == info.topic:
-                assembler.set_camera_info(decoded(path, info, CameraInfo, data))
+                calibrate(data)
                 continue
+            bar.update()
             try:
-                frame = assembler.assemble(decoded(path, image, kind, data))
-            except (BagError, InputError) as error:
+                frame = assembler.assemble(read_message(bytes(data), TYPES[image.msgtype]))
+            except InputError as error:
+                if not refused:
+                    complain(f'image {frames + 1} is left out: {error}')
                 refused += 1
-                if refused == 1:
-                    complain(f'image {frames + refused} is left out: {error}')
                 continue
-            finally:
-                bar.update()
             if frame.restarted:
+                complain('the stamps jump back: everybody is forgotten there, ids start anew')
                 pipeline.reset()
                 results.reset()
+            if frame.calibration_frame not in ('', frame.header.frame_id):
+                complain(f'frame_id of images {frame.header.frame_id!r}, of camera_info {frame.calibration_frame!r}')
             people = pipeline(frame.image, frame.camera, frame.stamp)
             for problem in results.add(stamp, frame, people, pipeline):
                 complain(problem)
             frames, most = frames + 1, max(most, len(people))
     print(
-        f'{frames} images, at most {most} {"person" if most == 1 else "people"} in one'
-        + (f', {refused} images could not be used' if refused else '')
+        f'{_counted(frames, "image", "images")}, at most {_counted(most, "person", "people")} in one'
+        + (f', {_counted(refused, "image", "images")} that could not be used' if refused else '')
         + f'; in {results.folder}'
     )
     return 1 if refused or not frames else 0
@@ -165,13 +172,13 @@ class Results:
         except OSError as error:
             raise BagError(f'{folder}: cannot be written: {error.strerror or error}') from None
         self._outputs = BagOutputs(self, settings.__getitem__)
-        self._now, self._separator = 0, '{\n'
+        self._now, self._keys = 0, set()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._json.write('\n}\n' if self._separator == ',\n' else '{}\n')
+        self._json.write('\n}\n' if self._keys else '{}\n')
         self._json.close()
         self._bag.close()
         self._outputs.close()
@@ -195,10 +202,17 @@ class Results:
         data = message if isinstance(message, bytes) else serialize_message(message)
         self._bag.write(topic, kind, self._now, data, latched)
         if topic == f'{NODE}/people':
-            stamp = message.header.stamp
-            self._json.write(f'{self._separator}"{stamp.sec}.{stamp.nanosec:09d}": ')
+            self._json.write(',\n' if self._keys else '{\n')
+            self._json.write(f'"{self._key(message.header.stamp)}": ')
             json.dump(person_records(message), self._json)
-            self._separator = ',\n'
+
+    def _key(self, stamp):
+        """The stamp's digits; of images with one stamp the later ones are numbered."""
+        first = key = f'{stamp.sec}.{stamp.nanosec:09d}'
+        while key in self._keys:
+            key = f'{first}#{int(key.partition("#")[2] or 1) + 1}'
+        self._keys.add(key)
+        return key
 
 
 class BagOutputs(Outputs):
@@ -230,14 +244,6 @@ class BagTopic:
         return 1
 
 
-def decoded(path, connection, kind, data):
-    """The message of serialised bytes. Raises BagError."""
-    try:
-        return deserialize_message(bytes(data), kind)
-    except Exception as error:  # rclpy's own, for bytes that are no such message
-        raise BagError(f'{path}: {connection.topic}: not a {connection.msgtype}: {_reason(error)}') from None
-
-
 def _raw(images):
     return {topic for topic, connection in images.items() if connection.msgtype == IMAGE}
 
@@ -246,6 +252,10 @@ def _listed(topics, what):
     if not topics:
         return f'no {what}'
     return f'{len(topics)} {what}: {", ".join(sorted(topics))}'
+
+
+def _counted(number, one, many):
+    return f'{number} {one if number == 1 else many}'
 
 
 def _reason(error):
