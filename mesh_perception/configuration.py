@@ -84,7 +84,7 @@ class TrackingConfig:
 
     detect_every: int = field(12, within=(1, 1000))  # frames between detections while everybody is followed
     max_people: int = field(20, within=(1, 20))
-    remember: float = field(1.0, within=(0, 60))  # s for which a person that was lost can come back under the same id
+    remember: float = field(2.0, within=(0, 60))  # s for which a person that was lost can come back under the same id
     # Frames, and detections twice, until a new person counts as confirmed.
     confirm_frames: int = field(2, within=(1, 100))
     smoothing: bool = field(True)  # of rotations, shape and place

@@ -30,6 +30,10 @@ class Motion(_Batch):
         """(N, D) a second."""
         return self.mean[..., 1, :]
 
+    def resting(self):
+        """The same with a velocity of zero, as uncertain as it was."""
+        return Motion(torch.stack((self.place, torch.zeros_like(self.place)), -2), self.covariance)
+
 
 def start(place: Tensor, noise: Tensor, speed: Tensor) -> Motion:
     """From a first measurement: place (N, D), its covariance (N, D, D), and the standard deviation (N, D) of the

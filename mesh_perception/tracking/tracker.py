@@ -20,7 +20,7 @@ class Tracker:
     """Follows people through a video; one per camera."""
 
     MATCH = 0.15  # keypoint distance over the box's diagonal within which a detection is a followed person
-    RETURN = 0.5  # the same, from where it is predicted, within which a new person is one that was lost
+    RETURN = 0.5  # the same, from where it is predicted, within which somebody new is one that was lost
     SLID = 0.3  # the same, within which a detection is a followed person whose crop has slid off
     # Squared Mahalanobis distances, of root and box, beyond which what is seen is not whom the prediction is about:
     STRAY = 16.0  # where a crop alone says so
@@ -61,6 +61,8 @@ class Tracker:
         self.lost = self.lost[self.time.now - self.lost.seen <= self.config.remember]
         if step:
             self.following, self.lost = self.following.ahead(step), self.lost.ahead(step)
+            # Who left is expected back at the border, not at the end of a walk that nobody saw.
+            self.lost = Tracks.where(self._in_view(self.lost), self.lost, self.lost.resting())
 
     def wants_detection(self):
         """Whether the detectors should look at this frame."""
@@ -120,7 +122,7 @@ class Tracker:
         return association.assign(cost + free, self.SLID)
 
     def _reach(self, tracks):
-        """How much farther than MATCH Tracks (T,) may be from where they are predicted: more after a pause."""
+        """By which factor Tracks (T,) may be farther than usual from where they are predicted: more after a while."""
         size = association.diagonal(tracks.boxes).double()
         variance = tracks.box.covariance[:, :2, :2].diagonal(dim1=-2, dim2=-1).mean(-1)
         spread = (variance - (noise.BOX_CENTER * size).square()).clamp_min(0).sqrt()
@@ -180,7 +182,7 @@ class Tracker:
         """`before` (K) with those lost people in it whom the unknown ones (ids -1) among those seen turn out to be."""
         unknown = (before.ids < 0).nonzero().flatten()
         if len(unknown) and len(self.lost):
-            match = association.assign(self._apart(self.lost, seen[unknown]), self.RETURN)
+            match = association.assign(self._apart(self.lost, seen[unknown]), 1e3)
             back = match >= 0
             row = torch.full((len(before),), -1, dtype=torch.int64)  # of the lost, for each of those seen
             row[unknown[match[back]]] = back.nonzero().flatten()
@@ -202,7 +204,8 @@ class Tracker:
         that of two places equally near the one with the same pose wins. Infinite where it cannot be them."""
         apart = (tracks.joints[:, None] - seen.joints[None]).norm(dim=-1).mean(-1)
         apart = apart / association.diagonal(seen.boxes)
-        return apart.where(self._surprise(tracks[:, None], seen) < self.GATE, torch.inf)
+        near = apart < self.RETURN * self._reach(tracks)[:, None]
+        return apart.where(near & (self._surprise(tracks[:, None], seen) < self.GATE), torch.inf)
 
     def _surprise(self, tracks, seen):
         """How unlikely people seen are for Tracks, by where these should be now: the larger of two squared Mahalanobis

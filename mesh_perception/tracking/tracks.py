@@ -47,6 +47,10 @@ class Tracks(_Batch):
             box=kalman.predict(self.box, step, noise.box_intensity(self.boxes)),
         )
 
+    def resting(self):
+        """The same people, with no velocity."""
+        return replace(self, root=self.root.resting(), box=self.box.resting())
+
 
 @dataclass
 class Candidates(_Batch):

@@ -143,7 +143,7 @@ def test_what_is_no_number_is_nobody_and_takes_nobody_else_along(field, value):
 
 
 def test_twenty_people_keep_their_ids_and_there_is_no_room_for_more():
-    t = tracker()
+    t = tracker(remember=1.0)
     places = [150.0 * i for i in range(25)]
     found = detections_of(people_at(*places))
     ids, _ = step(t, 0.0, at(*places[:20]), found)
