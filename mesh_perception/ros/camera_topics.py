@@ -3,10 +3,10 @@
 import time
 
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
-from mesh_perception.ros.qos import overridable
+from mesh_perception.ros.qos import is_overridden, overridable
 from mesh_perception.ros.silence import Silence
 
 
@@ -96,6 +96,9 @@ class CameraTopics:
         def lost(event):
             self.silence.images_lost(time.monotonic(), event.total_count_change)
 
+        # image_reliability may be changed while the node is unconfigured, an override may not.
+        given = is_overridden(self._node, topic.name, QoSPolicyKind.RELIABILITY)
+        fixed = () if given else (QoSPolicyKind.RELIABILITY,)
         events = {'matched': matched, 'incompatible_qos': incompatible}
         if raw:
             events['message_lost'] = lost
@@ -104,7 +107,14 @@ class CameraTopics:
             try:
                 told = SubscriptionEventCallbacks(**events)
                 subscription = overridable(
-                    self._node.create_subscription, kind, topic.name, callback, qos, raw=raw, event_callbacks=told
+                    self._node.create_subscription,
+                    kind,
+                    topic.name,
+                    callback,
+                    qos,
+                    fixed=fixed,
+                    raw=raw,
+                    event_callbacks=told,
                 )
                 break
             except UnsupportedEventTypeError:

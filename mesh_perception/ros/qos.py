@@ -13,12 +13,13 @@ _PREFIX = 'qos_overrides.'
 _POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
 
 
-def overridable(create, kind, topic, *arguments, **options):
+def overridable(create, kind, topic, *arguments, fixed=(), **options):
     """create(kind, topic, ...) of a publisher or subscription with policies that may be overridden.
 
-    Raises ParameterError, one line, for an override that cannot be used.
+    fixed: policies for which no parameter is declared. It would keep its first value when the topic is made again, and
+    so that of what is given here. Raises ParameterError, one line, for an override that cannot be used.
     """
-    overrides = QoSOverridingOptions(_POLICIES)
+    overrides = QoSOverridingOptions([policy for policy in _POLICIES if policy not in fixed])
     # rclpy writes overrides into the profile, which may serve other topics as well.
     arguments = [copy(a) if isinstance(a, QoSProfile) else a for a in arguments]
     try:
@@ -27,6 +28,11 @@ def overridable(create, kind, topic, *arguments, **options):
         raise
     except (RuntimeError, ParameterException, ValueError) as error:
         raise ParameterError(f'parameters {_PREFIX}{topic}.*: {str(error).splitlines()[0]}') from None
+
+
+def is_overridden(node, subscription, policy):
+    """Whether the user has an override for a policy of a topic that is subscribed to, by its full name."""
+    return f'{_PREFIX}{subscription}.subscription.{policy.name.lower()}' in node._parameter_overrides
 
 
 def without_effect(node):

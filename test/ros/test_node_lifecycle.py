@@ -82,7 +82,7 @@ def says(camera, report, words):
 def test_deactivate_gives_the_models_memory_back_and_cleanup_all(node, camera):
     """On a CPU; the same on a GPU is below. Whatever libraries keep for good shows in the first round alone."""
     figures = []
-    for _ in range(3):
+    for _ in range(2):
         figures.append([resident(node)])
         assert camera.change_state(CONFIGURE) and camera.change_state(ACTIVATE), node.log()
         assert answer(camera).people
