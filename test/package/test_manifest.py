@@ -136,6 +136,11 @@ def test_every_package_that_cmake_needs_is_declared(manifest):
     assert set(re.findall(r'msg/\w+\.msg', text)) == {f'msg/{path.name}' for path in (ROOT / 'msg').iterdir()}
 
 
+def test_what_colcon_test_leaves_out_exists():
+    (paths,) = re.findall(r'foreach\(_path ([^)]*)\)', (ROOT / 'CMakeLists.txt').read_text())
+    assert [path for path in paths.split() if not (ROOT / 'test' / path).exists()] == []
+
+
 @pytest.mark.parametrize('python_version', ['3.10', '3.11', '3.12', '3.13'])
 def test_every_requirement_has_one_pin_that_satisfies_it(project, python_version):
     pinned = pins(python_version)
