@@ -41,7 +41,7 @@ class Diagnostics:
         self._rates = Rates(RATE_WINDOW)
         self._times = Percentiles(WINDOW)
         self._people, self._since, self._last_image, self._last_result = 0, now(), None, None
-        self._old, self._oldest, self._clock_problem = 0, 0.0, ''
+        self._ages, self._last_ages, self._clock_problem = [], [], ''  # ages: s, and whether that was too old
         self._problem = self._problem_time = self._configure_problem = ''
         self._facts, self._device = {}, None
 
@@ -69,9 +69,7 @@ class Diagnostics:
             if age.seconds is not None:
                 times['age of the result'] = 1e3 * age.seconds
                 limit = self._value('max_age')
-                if limit and age.seconds > limit:
-                    self._old += 1
-                    self._oldest = max(self._oldest, age.seconds)
+                self._ages.append((age.seconds, bool(limit) and age.seconds > limit))
             self._times.add(times)
             if age.problem and age.new:
                 self._note(age.problem)
@@ -103,7 +101,10 @@ class Diagnostics:
                 self._configure_problem = ''
             else:
                 self._since, self._last_image, self._last_result = now, None, None
+                self._ages, self._last_ages, self._clock_problem = [], [], ''
                 self._rates.clear()
+            if self._period['answered']:  # slow results are not fresh again because a period has none
+                self._ages, self._last_ages = [], self._ages
             rates = self._rates.add(now, self._totals)
             level, text = self._judge(state, now, rates, hint)
             values = {'state': state, **self._facts}
@@ -114,12 +115,11 @@ class Diagnostics:
             values |= {title: self._totals[what] for what, title in _COUNTED.items()}
             values |= {f'images refused in total: {cause}': n for cause, n in sorted(self._reasons.items())}
             values |= self._times.values()
-            values['results older than max_age lately'] = self._old
-            values['clock'] = self._clock_problem or 'fits the stamps'
+            values['results older than max_age lately'] = sum(old for _, old in self._last_ages)
+            values['clock'] = self._clock_problem or ('fits the stamps' if self._last_ages else 'not compared yet')
             values |= memory_values(self._device)
             values |= {'last problem': self._problem, 'time of the last problem': self._problem_time}
             self._period.clear()
-            self._old, self._oldest = 0, 0.0
         status = DiagnosticStatus(
             level=level,
             name=f'{self._name}: people',
@@ -160,10 +160,11 @@ class Diagnostics:
             return DiagnosticStatus.WARN, hint
         if self._clock_problem:
             return DiagnosticStatus.WARN, self._clock_problem
-        if self._old:
+        old = [seconds for seconds, too_old in self._last_ages if too_old]
+        if old:
             return DiagnosticStatus.WARN, (
-                f'{self._old} of {period["answered"]} results older than {self._value("max_age"):g} s, '
-                f'the oldest {self._oldest:.2f} s'
+                f'{len(old)} of {len(self._last_ages)} results older than {self._value("max_age"):g} s, '
+                f'the oldest {max(old):.2f} s'
             )
         slowest = self._value('min_rate')
         if rates['span'] >= RATE_WINDOW / 2 and rates['replaced'] and rates['answered'] < slowest:

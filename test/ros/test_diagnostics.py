@@ -153,6 +153,7 @@ def test_old_results_are_a_warning_with_their_age(bench):
     level, text, values = bench.report()
     assert level == WARN and text == '1 of 2 results older than 0.5 s, the oldest 0.70 s'
     assert values['results older than max_age lately'] == '1'
+    assert bench.report(wait=0.2)[:2] == (level, text), 'a period without results makes none of them fresh'
     bench.answered(age=Age(0.4))
     assert bench.report()[0] == OK
     bench.values['max_age'] = 0.3
@@ -167,6 +168,7 @@ def test_an_age_that_cannot_be_known_is_not_old(bench):
     bench.answered(age=Age(None))
     level, _, values = bench.report()
     assert level == OK and 'age of the result, median, ms' not in values
+    assert values['clock'] == 'not compared yet'
 
 
 def test_a_clock_that_does_not_fit_is_a_warning(bench):

@@ -63,6 +63,8 @@ def report(camera, newest, node):
             status = newest()
             return status if status is not None and all(word in status.message for word in words) else None
 
+        camera.received['/diagnostics'].clear()  # what was said before does not count
+
         status = camera.wait(found, patience)
         assert status is not None, (words, newest(), node.log()[-2000:])
         return status.level, status.message, {v.key: v.value for v in status.values}
