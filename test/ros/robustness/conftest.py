@@ -71,7 +71,7 @@ class Bench:
                 self.reports += 1
 
     def counts(self):
-        """{'answered', 'refused', 'failed'}: images in total, by the second report from now: the first may be older than what it is asked for."""
+        """{'answered', 'refused', 'failed'}: images in total, by a report that surely begins now: the second."""
         begin = self.reports
         assert wait(lambda: self.reports > begin + 1 or not self.node.alive()) and self.node.alive(), self.node.log()
         return {name: int(self.values[f'images {name} in total']) for name in ('answered', 'refused', 'failed')}
