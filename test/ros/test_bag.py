@@ -76,7 +76,7 @@ def record(folder, storage, topic, make, camera, spoil=(), step=40_000_000):
             message, info = make(index), CameraInfo(width=camera.width, height=camera.height, k=camera.k.reshape(9))
             if index in spoil:
                 message.encoding = 'nosuch'
-            message.header.stamp.sec, message.header.stamp.nanosec = 1000, step * index
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(1000 * SECOND + step * index, SECOND)
             message.header.frame_id = 'front_optical_frame'
             info.header = message.header
             at = 2000 * SECOND + 40_000_000 * index
@@ -193,6 +193,15 @@ def test_images_of_one_stamp_are_all_in_the_file(pipeline, camera, tmp_path):
     by_stamp = json.loads((tmp_path / 'results' / 'people.json').read_text())
     expected = ['1000.000000000', *(f'1000.000000000#{n}' for n in range(2, FRAMES + 1))]
     assert code == 0 and list(by_stamp) == expected and len(found['/mesh_perception/people']) == FRAMES
+
+
+def test_where_time_starts_over_everybody_is_new(pipeline, camera, tmp_path, capsys):
+    path = record(tmp_path / 'bag', StoragePlugin.MCAP, '/front/image_raw', raw_image, camera, step=-3 * SECOND)
+    code, found = run(path, tmp_path / 'results', pipeline)
+    people = [person for message in found['/mesh_perception/people'] for person in message.people]
+    assert code == 0 and len({person.id for person in people}) == len(people) >= FRAMES
+    assert {person.state for person in people} == {people[0].TENTATIVE}, 'nobody is confirmed in a single image'
+    assert capsys.readouterr().err.count('the stamps jump back') == 1
 
 
 def damaged(content, generator, trial):
