@@ -82,7 +82,7 @@ def test_the_latency_tool_tells_node_pipeline_and_transport_apart(weights):
     assert case['size'] == [640, 480] and case['transport'] == 'compressed' and case['frames'] + case['lost'] == 4
     assert case['frames'] >= 3 and case['frames_with_the_same_people'] == case['frames'], 'the same work is compared'
     parts = [case[f'{name}_ms']['p50'] for name in ('total', 'pipeline', 'transport')]
-    assert parts[0] > parts[1] > parts[2] > 0 and case['decode_ms']['p50'] > 0
+    assert min(parts) > 0 and case['decode_ms']['p50'] > 0 and parts[0] > parts[2]
     assert case['overhead_ms'] == pytest.approx(parts[0] - parts[1] - parts[2], abs=0.02)
     assert '640x480' in text and 'beyond' in text
 

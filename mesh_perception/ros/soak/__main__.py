@@ -33,7 +33,7 @@ NAMESPACE = 'soak'
 PATIENCE = 5.0  # s until a frame counts as dropped
 QUIET = 1.0  # s without an answer after which none is expected any more
 SAMPLES = 500  # looks at the process, about
-WARM_UP = 0.2  # of the frames, before memory is compared
+WARM_UP = 200  # frames at least before memory is compared, if that is not more than half: each cut shows new sizes
 
 
 class Run:
@@ -132,19 +132,25 @@ def measure(arguments, log):
 def figures(run, frames, seconds):
     """Counts, memory, latency, threads and open files of a run."""
     answered = sum(stamp in run.driver.people.times for stamp in run.sent)
-    warm = [sample for sample in run.samples if sample[0] >= WARM_UP * frames]
+    begin = warm_up(frames)
+    warm = [sample for sample in run.samples if sample[0] >= begin]
     first, last = warm[0][1], warm[-1][1]
     result = {
         'frames': {'published': len(run.sent), 'answered': answered, 'dropped': len(run.sent) - answered},
         'answers_per_second': round(answered / seconds, 2),
         'memory': memory([(sent, look['memory_mb']) for sent, look in warm]),
         'own_memory': memory([(sent, look['own_memory_mb']) for sent, look in warm]),
-        'gpu_memory': memory([sample for sample in run.gpu if sample[0] >= WARM_UP * frames]),
+        'gpu_memory': memory([sample for sample in run.gpu if sample[0] >= begin]),
         'latency_ms': first_and_last_decile(run.latencies()),
     }
     for name in ('descriptors', 'threads'):
         result[name] = {'start': first[name], 'end': last[name]}
     return result
+
+
+def warm_up(frames):
+    """Frames of a run after which memory, threads and files are compared: a fifth of it."""
+    return min(frames // 2, max(frames // 5, WARM_UP))
 
 
 def memory(samples):
