@@ -15,7 +15,16 @@ ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 118
 WHEN = """[start]: read when the node starts, read-only afterwards. [configure]: read when the node is configured;
 may be set while it is unconfigured (ros2 lifecycle set /mesh_perception cleanup). [live]: may be set at any time."""
-HEAD = f"""# Parameters of the mesh_perception node, all at their defaults. Copy the file, change what you need, pass it on:
+READ = (
+    '- **start**: read when the node starts, read-only afterwards.',
+    '- **configure**: read when the node is configured; may be set while it is unconfigured',
+    '  (`ros2 lifecycle set /mesh_perception cleanup`).',
+    '- **live**: may be set at any time.',
+    '',
+    'Several are set all or none (`set_parameters_atomically`); a refusal names parameter, value and what is expected.',
+)
+HEAD = f"""\
+# Parameters of the mesh_perception node, all at their defaults. Copy the file, change what you need, pass it on:
 #   ros2 launch mesh_perception mesh_perception.launch.py params_file:=/path/to/yours.yaml
 #   python3 -m mesh_perception.ros.node --ros-args --params-file /path/to/yours.yaml
 # Written by tools/write_parameters.py from mesh_perception/ros/parameter_table.py.
@@ -51,7 +60,7 @@ def parameter_file():
 
 def page():
     """The text of docs/parameters.md."""
-    lines = ['# Parameters of the node', '', WHEN, '']
+    lines = ['# Parameters of the node', '', *READ, '']
     for heading, entries in SECTIONS.items():
         lines += [f'## {heading}', '', '| parameter | default | read | values | meaning |', '|---|---|---|---|---|']
         for entry in entries:
