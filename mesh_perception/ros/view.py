@@ -9,6 +9,7 @@ camera's), save (write this .rrd file) or connect (URL of a viewer that runs); b
 import os
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import rclpy
@@ -137,6 +138,8 @@ def open_recording(save='', connect=''):
                 'no display to open a viewer on; save:=FILE.rrd writes a file, connect:=URL shows it elsewhere'
             )
         else:
+            # rerun looks for its viewer there alone, and an environment's programs need not be on it.
+            os.environ['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'
             recording.spawn()
     except (RuntimeError, ValueError, OSError) as error:
         raise ViewError(f'{save or connect or "viewer"}: {" ".join(str(error).split())}') from None

@@ -118,3 +118,18 @@ def test_what_cannot_be_shown_is_one_line(tmp_path):
     for process, expected in ((nowhere, 'no display to open a viewer on'), (unwritable, 'people.rrd')):
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 1 and expected in errors and 'Traceback' not in errors, errors
+
+
+def test_the_viewer_of_this_environment_is_started_wherever_it_is():
+    process = start(DISPLAY=':987', PATH='/usr/bin:/bin')  # a display that is not there ends the viewer, not the search
+    try:
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if 'X server' in line or 'Listening' in line:
+                break
+        else:
+            pytest.fail(''.join(said))
+    finally:
+        process.kill()
+        process.communicate()
