@@ -6,14 +6,11 @@ Parameters: node (whose topics to show), fixed_frame (show all in this frame of 
 camera's), save (write this .rrd file) or connect (URL of a viewer that runs); by default a viewer is opened.
 """
 
-import os
 import signal
 import sys
-from pathlib import Path
 
 import numpy as np
 import rclpy
-import rerun as rr
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -21,25 +18,23 @@ from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
+from mesh_perception.cli import missing_package
 from mesh_perception.msg import SmplPeople
 from mesh_perception.ros.images import ImageError, to_rgb
 from mesh_perception.ros.markers import MESHES, NAMES, SKELETONS
 from mesh_perception.ros.tf_buffer import TransformBuffer, TransformError
-from mesh_perception.visualization.rerun_view import RerunView
 
 TOLERANCE = 10**9  # ns by which TF may be older than what is shown
 WARN_EVERY = 5.0  # s
 FLUSH = 5.0  # s to wait at the end for a viewer that takes nothing any more
 
 
-class ViewError(ValueError):
-    """The viewer cannot be reached; one line for the user."""
-
-
 class Viewer(Node):
     """Shows a node's people; parameters in the module's first lines."""
 
     def __init__(self):
+        from mesh_perception.visualization.rerun_view import RerunView, open_recording  # rerun is an extra
+
         super().__init__('view')
         source, self._fixed, save, connect = (
             self.declare_parameter(name, default).value
@@ -125,27 +120,6 @@ def seconds(header):
     return header.stamp.sec + 1e-9 * header.stamp.nanosec
 
 
-def open_recording(save='', connect=''):
-    """A rerun.RecordingStream into a file, to a viewer that runs, or to one that it starts. Raises ViewError."""
-    recording = rr.RecordingStream('mesh_perception')
-    try:
-        if save:
-            recording.save(save)
-        elif connect:
-            recording.connect_grpc(connect)
-        elif sys.platform == 'linux' and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
-            raise ViewError(
-                'no display to open a viewer on; save:=FILE.rrd writes a file, connect:=URL shows it elsewhere'
-            )
-        else:
-            # rerun looks for its viewer there alone, and an environment's programs need not be on it.
-            os.environ['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'
-            recording.spawn()
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ViewError(f'{save or connect or "viewer"}: {" ".join(str(error).split())}') from None
-    return recording
-
-
 def main():
     """Shows until interrupted. -> exit code"""
     rclpy.init()
@@ -153,7 +127,10 @@ def main():
     try:
         node = Viewer()
         rclpy.spin(node)
-    except ViewError as error:
+    except ModuleNotFoundError as error:
+        print(f"view: {missing_package(error)} (the extra 'view')", file=sys.stderr)
+        return 1
+    except ValueError as error:
         print(f'view: {error}', file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):

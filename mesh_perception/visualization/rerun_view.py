@@ -1,5 +1,9 @@
 """People, camera and overlay in rerun (https://rerun.io), a viewer for machines without RViz."""
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
@@ -12,6 +16,31 @@ IMAGE_DISTANCE = 0.7  # m from the camera to its picture in the 3D view
 TIMELINE = 'stamp'
 # Where the 3D view looks from and to at first, m in the camera's frame: past the camera, from behind and above it.
 EYE, TARGET = np.array([1.1, -0.7, -1.2]), np.array([-0.1, 0.2, 4.0])
+
+
+class ViewError(ValueError):
+    """The viewer cannot be reached; one line for the user."""
+
+
+def open_recording(save='', connect=''):
+    """A rerun.RecordingStream into a file, to a viewer that runs, or to one that it starts. Raises ViewError."""
+    recording = rr.RecordingStream('mesh_perception')
+    try:
+        if save:
+            recording.save(save)
+        elif connect:
+            recording.connect_grpc(connect)
+        elif sys.platform == 'linux' and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+            raise ViewError(
+                'no display to open a viewer on; save:=FILE.rrd writes a file, connect:=URL shows it elsewhere'
+            )
+        else:
+            # rerun looks for its viewer there alone, and an environment's programs need not be on it.
+            os.environ['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'
+            recording.spawn()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ViewError(f'{save or connect or "viewer"}: {" ".join(str(error).split())}') from None
+    return recording
 
 
 def weld(triangles):

@@ -115,7 +115,13 @@ def test_what_a_node_says_is_in_the_file(node, make_people, header, tmp_path):
 def test_what_cannot_be_shown_is_one_line(tmp_path):
     nowhere = start(DISPLAY=None, WAYLAND_DISPLAY=None)
     unwritable = start(f'save:={tmp_path / "no" / "such" / "people.rrd"}')
-    for process, expected in ((nowhere, 'no display to open a viewer on'), (unwritable, 'people.rrd')):
+    (tmp_path / 'rerun.py').write_text('raise ModuleNotFoundError("No module named \'rerun\'", name="rerun")')
+    missing = start(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get('PYTHONPATH', '')]))
+    for process, expected in (
+        (nowhere, 'no display to open a viewer on'),
+        (unwritable, 'people.rrd'),
+        (missing, "the Python package 'rerun' is not installed"),
+    ):
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 1 and expected in errors and 'Traceback' not in errors, errors
 
