@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import traceback
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -17,7 +18,7 @@ def run(name, make_nodes, args=None):
     name: for messages before there is a node. make_nodes: a function that takes a list and puts MeshPerceptionNodes
     there; raises ParameterError. Returns the exit code: 0, or 1 where nothing could start.
     """
-    nodes, threads = [], []
+    nodes, executors, threads, broken = [], [], [], []
     try:
         imported()
         remove_dead_segments()
@@ -29,10 +30,24 @@ def run(name, make_nodes, args=None):
         make_nodes(nodes)
         if not any([node.start() for node in nodes]):
             return 1
-        threads += [threading.Thread(target=_spin, args=(node,), daemon=True) for node in nodes[1:]]
+        for node in nodes:
+            executors.append(SingleThreadedExecutor())
+            executors[-1].add_node(node)
+
+        def spin(executor):
+            try:
+                executor.spin()
+            except ExternalShutdownException:
+                pass
+            except Exception:  # a node that breaks ends all of them, as it would alone
+                traceback.print_exc()
+                broken.append(executor)
+                executors[0].shutdown(timeout_sec=0)
+
+        threads += [threading.Thread(target=spin, args=(executor,), daemon=True) for executor in executors[1:]]
         for thread in threads:
             thread.start()
-        _spin(nodes[0])
+        spin(executors[0])
     except ParameterError as error:
         rclpy.logging.get_logger(name).fatal(str(error))
         return 1
@@ -40,26 +55,16 @@ def run(name, make_nodes, args=None):
         pass
     finally:
         ignore_signals()
-        rclpy.try_shutdown()  # ends the threads' spinning
+        for executor in executors:
+            executor.shutdown(timeout_sec=0)
         for thread in threads:
             thread.join()
         for node in nodes:
             node.close()
-    return 0
+        rclpy.try_shutdown()  # after the nodes: it would take their parts away
+    return 1 if broken else 0
 
 
 def one_line(error):
     """An exception's text in one line; its type where it has none."""
     return ' '.join(str(error).split()) or type(error).__name__
-
-
-def _spin(node):
-    executor = SingleThreadedExecutor(context=node.context)
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        pass
-    finally:
-        executor.remove_node(node)
-        executor.shutdown()

@@ -27,7 +27,7 @@ def overridable(create, kind, topic, *arguments, fixed=(), **options):
     except UnsupportedEventTypeError:
         raise
     except (RuntimeError, ParameterException, ValueError) as error:
-        raise ParameterError(f'parameters {_PREFIX}{topic}.*: {str(error).splitlines()[0]}') from None
+        raise ParameterError(f'{_PREFIX[:-1]} of {topic}: {str(error).splitlines()[0]}') from None
 
 
 def is_overridden(node, subscription, policy):

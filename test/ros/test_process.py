@@ -1,0 +1,75 @@
+"""A process of several nodes, without the models: how it starts, breaks and ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = """
+import sys
+from rclpy.node import Node
+from mesh_perception.ros.parameters import ParameterError
+from mesh_perception.ros.process import run
+
+
+class Small(Node):
+    def __init__(self, name, starts=True, breaks=False, ends=False):
+        super().__init__(name)
+        self.starts = starts
+        if breaks or ends:
+            self.create_timer(0.2, self.break_down if breaks else self.end)
+
+    def start(self):
+        return self.starts
+
+    def break_down(self):
+        raise RuntimeError('broken')
+
+    def end(self):
+        import os, signal
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def close(self):
+        print('closed', self.get_name(), flush=True)
+        self.destroy_node()
+
+
+def make(nodes):
+    {make}
+
+sys.exit(run('small', make))
+"""
+
+
+def ends(make):
+    environment = {
+        **os.environ,
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'OFF',
+        'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}',
+    }
+    script = SCRIPT.replace('{make}', make)
+    done = subprocess.run([sys.executable, '-c', script], env=environment, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    'make, code, closed, words',
+    [
+        ("nodes += [Small('a', ends=True)]", 0, 'a', ''),
+        ("nodes += [Small('a'), Small('b', ends=True)]", 0, 'ab', ''),
+        ("nodes += [Small('a', starts=False), Small('b', ends=True)]", 0, 'ab', ''),
+        ("nodes += [Small('a', starts=False), Small('b', starts=False)]", 1, 'ab', ''),
+        ("nodes += [Small('a'), Small('b', breaks=True), Small('c')]", 1, 'abc', 'broken'),
+        ("nodes += [Small('a')]; raise ParameterError('no such camera')", 1, 'a', 'no such camera'),
+    ],
+)
+def test_however_it_ends_every_node_is_closed_and_the_code_tells(make, code, closed, words):
+    found, output, errors = ends(make)
+    assert found == code, errors
+    assert [line.split()[1] for line in output.splitlines() if line.startswith('closed')] == list(closed)
+    assert words in errors and ('Traceback' in errors) == (words == 'broken')
