@@ -93,6 +93,16 @@ def test_a_file_without_its_end_is_refused_before_a_decoder_sees_it(monkeypatch)
                 decode(CompressedImage(format=suffix[1:], data=whole[:-missing]))
 
 
+def test_what_opencv_itself_refuses_is_one_line(monkeypatch):
+    def refuse(*_):
+        raise compressed.cv2.error('OpenCV: a line\n and another')
+
+    monkeypatch.setattr(compressed.cv2, 'imdecode', refuse)
+    with pytest.raises(ImageError, match='cannot be decoded') as error:
+        decode(CompressedImage(format='png', data=encoded('.png', picture())))
+    assert '\n' not in str(error.value)
+
+
 def test_zeros_after_a_jpeg_are_no_harm():
     data = encoded('.jpg', picture()) + bytes(1000)
     assert decode(CompressedImage(format='jpeg', data=data)).shape == (30, 50, 3)

@@ -180,6 +180,18 @@ def test_a_clock_that_does_not_fit_is_a_warning(bench):
     assert bench.report()[2]['clock'] == 'fits the stamps'
 
 
+def test_what_was_wrong_before_a_rest_is_not_wrong_after_it(bench):
+    bench.answered(age=Age(3.0))
+    bench.answered(age=Age(None, 'wrong clock: 3 s ahead', True))
+    assert bench.report()[0] == WARN
+    bench.report('inactive')
+    level, text, values = bench.report()
+    assert (level, text) == (STALE, 'waiting for the first image')
+    assert values['results older than max_age lately'] == '0' and values['clock'] == 'not compared yet'
+    bench.received()
+    assert bench.report()[0] == STALE
+
+
 def test_dropping_is_no_fault_while_enough_is_answered(bench):
     for _ in range(8):
         bench.received(28, 'replaced')
