@@ -19,7 +19,6 @@ from mesh_perception.pipeline import MeshPipeline
 from mesh_perception.ros.demo.footage import demo_footage
 from mesh_perception.stopwatch import Stopwatch
 from mesh_perception.visualization.overlay import Overlay
-from mesh_perception.visualization.palette import track_colors
 
 _WARM_UP = 3  # frames
 
@@ -151,16 +150,14 @@ def _messages(pipeline, camera, people):
     except ImportError:
         return {}
     header, names = Header(frame_id='camera'), [f'p{i:04}' for i in range(len(people))]
-    faces, colors = pipeline.light_body.faces.cpu().numpy(), track_colors(people.track_ids) / 255
-    colors = torch.cat((torch.as_tensor(colors), torch.ones(len(people), 1)), 1).numpy()
-    encoder = MarkerEncoder()
+    faces, encoder = pipeline.light_body.faces.cpu().numpy(), MarkerEncoder()
 
     def send():
         return serialize_message(people_message(people, names, header, camera, pipeline.body.id, pipeline.config.name))
 
     def send_markers():
         send()
-        return encoder.encode(header, people.track_ids.tolist(), pipeline.meshes(people, light=True), faces, colors)
+        return encoder.encode(people, names, header, pipeline.meshes(people, light=True), faces)
 
     return {'messages': send, 'markers': send_markers}
 
