@@ -170,16 +170,13 @@ class MeshPipeline:
             better = self._second_look(picture, camera, sightings[new], found[new])
             sightings = Sightings.cat([sightings[: new.start], better])
         people = self._people(sightings.skeletons, camera)
-        made_of = sightings.skeletons
-        back = move([made_of.image_joints, made_of.distance_scale, sightings.next, people], 'cpu')
-        joints, distance_scale, regions, people = back
+        joints, regions, people = move([sightings.skeletons.image_joints, sightings.next, people], 'cpu')
         observations = Observations(
             joints=joints,
             scores=people.scores,
             boxes=people.boxes,
             roots=people.joints[:, 0],
             certainty=(people.joint_confidence * inside_image(joints, camera)).mean(1),
-            distance_scale=distance_scale,
             next=regions,
         )
         return Seen(candidates, observations, people, self.tracker.valid(candidates, observations))

@@ -3,8 +3,8 @@
 - Rotations run through a One-Euro filter on the manifold. A whole body that turns about within an image or two has its
   left and right exchanged: its pose is held for HOLD seconds, and taken as it is where it stays so.
 - One person has one shape: betas are their mean over the track, weighted with how much of the body was seen.
-- The root is found anew, where the steady body fits the image joints, and runs through the Kalman filter of the
-  tracker: constant velocity, errors long along the viewing ray.
+- The root goes nearer or farther as the steady shape is smaller or larger than the image's own, so that the body still
+  fits the image, and runs through the Kalman filter of the tracker: constant velocity, errors long along the ray.
 
 What it costs in time (test/tracking/test_smoothing.py measures it): rotations that turn at 2 rad/s are 16 to 21 ms late
 (60 to 10 Hz); of a sudden turn by 0.5 rad half is shown with the next image and 90 % within 67 ms. A root that moves at
@@ -18,10 +18,10 @@ from math import cos
 import torch
 from torch import Tensor
 
-from mesh_perception.body import skin_joints
+from mesh_perception.body import rest_joints, skin_joints
 from mesh_perception.geometry.absolute import NEAREST
 from mesh_perception.geometry.boxes import around
-from mesh_perception.skeleton.absolute import place
+from mesh_perception.joints import SMPL_PARENTS
 from mesh_perception.tracking import kalman, noise, one_euro
 from mesh_perception.tracking.kalman import Motion
 from mesh_perception.tracking.one_euro import OneEuro, Turning
@@ -71,17 +71,16 @@ class Smoother:
         weight = before.weight + seen.certainty
         betas = torch.lerp(before.betas, people.betas, (seen.certainty / weight.clamp_min(1e-6))[:, None])
 
-        # Place the steady body where it fits the image, then filter that place.
-        resting = skin_joints(self.body, turning.rotations, betas, torch.zeros_like(people.translation))
-        relative = resting - resting[:, :1]
-        measured = place(relative, seen.joints, people.joint_confidence, camera)[0]
-        measured = (measured * seen.distance_scale[:, None]).double()
+        # Finding the place anew by the steady joints would fail where these are late: depth hangs on little.
+        larger = self._size(betas) / self._size(people.betas)
+        measured = (people.joints[:, 0] * larger[:, None]).double()
         root = kalman.correct(before.root, measured, noise.root_noise(measured, seen.certainty, step))
 
         steady = Steady.where(again, Steady(first.ids, turning, held, betas, weight, root, first.at), first)
         self._remember(steady, now)
+        resting = skin_joints(self.body, turning.rotations, betas, torch.zeros_like(people.translation))
         at = steady.root.place.where(steady.root.place[:, 2:] > NEAREST, measured).float()
-        joints = relative + at[:, None]
+        joints = resting + (at - resting[:, 0])[:, None]
         joints_2d = camera.project(joints)
         smoothed = replace(
             people,
@@ -94,6 +93,11 @@ class Smoother:
             velocity=steady.root.velocity.float().where(people.velocity.isfinite(), torch.nan),
         )
         return People.where(again, smoothed, people)
+
+    def _size(self, betas):
+        """Sum of all bones' lengths (N,) m."""
+        rest = rest_joints(self.body, betas)
+        return (rest[:, 1:] - rest[:, SMPL_PARENTS[1:]]).norm(dim=-1).sum(-1)
 
     def _before(self, first, now):
         """What was known of people until `now` -> (Steady (N), which of them were known (N,) bool); the others as they

@@ -70,7 +70,6 @@ class Observations(_Batch):
     boxes: Tensor  # (N, 4) px
     roots: Tensor  # (N, 3) m
     certainty: Tensor  # (N,) in [0, 1], the share of the body that was seen in the image
-    distance_scale: Tensor  # (N,), see Skeletons
     next: Regions
 
 
@@ -110,7 +109,6 @@ def no_tracks():
         boxes=torch.zeros(0, 4),
         roots=torch.zeros(0, 3),
         certainty=torch.zeros(0),
-        distance_scale=torch.zeros(0),
         next=Regions(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0)),
     )
     return first_tracks(seen, torch.zeros(0, dtype=torch.int64), 0.0)

@@ -99,7 +99,6 @@ class Room:
             stack(boxes, 4),
             stack(roots, 3),
             torch.ones(n),
-            torch.ones(n),
             regions,
         )
         return candidates, observed, who

@@ -1,14 +1,13 @@
 """Smoothing of people made of numbers: steadier, consistent, and as late as its docstring says."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-from mesh_perception.body import load_body, skin_joints
+from mesh_perception.body import load_body, rest_joints, skin_joints
 from mesh_perception.geometry.boxes import around
 from mesh_perception.geometry.camera import Camera
 from mesh_perception.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from mesh_perception.joints import SMPL_PARENTS
 from mesh_perception.tracking.smoothing import HOLD, Smoother
 from mesh_perception.tracking.tracks import Observations
 from mesh_perception.types import People, Regions
@@ -58,9 +57,7 @@ def person(body):
         )
         regions = Regions(torch.zeros(n, 2), torch.ones(n), torch.zeros(n))
         certain = torch.full((n,), certainty)
-        return people, Observations(
-            image_joints, people.scores, people.boxes, joints[:, 0], certain, torch.ones(n), regions
-        )
+        return people, Observations(image_joints, people.scores, people.boxes, joints[:, 0], certain, regions)
 
     return make
 
@@ -121,16 +118,34 @@ def test_one_person_has_one_shape_the_mean_over_what_was_seen(smoother, person, 
         assert torch.allclose(steady.betas, mean, atol=1e-5)
 
 
-def test_a_body_that_was_thought_smaller_is_put_nearer_so_that_it_still_fits_the_image(smoother, person, body):
+def test_of_a_larger_shape_farther_away_which_looks_the_same_the_place_follows_the_mean(smoother, person, body):
+    def size(betas):
+        rest = rest_joints(body, betas)
+        return float((rest[:, 1:] - rest[:, SMPL_PARENTS[1:]]).norm(dim=-1).sum())
+
     large = torch.zeros(1, body.num_betas)
     large[0, 0] = 3.0
-    people, seen = person(place=(0.2, 0.1, 4.0))
-    smoother(people, seen, CAMERA, 0.0)
-    for frame in range(1, 40):  # the same picture, explained by another shape
-        other, _ = person(betas=large, place=(0.2, 0.1, 4.0))
-        steady = smoother(replace(other, joints_2d=people.joints_2d), seen, CAMERA, frame / 30)
-    off = (steady.joints_2d - people.joints_2d).norm(dim=-1).mean()
-    assert float(off) < 6  # px; a tenth in size would be 30
+    if size(large) < size(0 * large):
+        large = -large
+    smoother(*person(place=(0.2, 0.1, 4.0)), CAMERA, 0.0)
+    distance = 4.0 * size(large) / size(0 * large)
+    assert distance > 4.2
+    for frame in range(1, 60):
+        there, seen = person(betas=large, place=(0.05 * distance, 0.025 * distance, distance))
+        steady = smoother(there, seen, CAMERA, frame / 30)
+    assert float(steady.joints[0, 0, 2]) == pytest.approx(distance * size(steady.betas) / size(large), rel=0.01)
+    assert float((steady.joints_2d - there.joints_2d).norm(dim=-1).mean()) < 6  # px; a tenth in size would be 30
+
+
+def test_a_pose_that_is_late_does_not_move_the_place(smoother, person):
+    # Lying along the viewing ray, then upright from one image to the next: late joints would say any depth.
+    lying = torch.zeros(1, 24, 3)
+    lying[0, 0, 0] = 1.1
+    for frame in range(10):
+        smoother(*person(lying, place=(0.0, 0.3, 3.0)), CAMERA, frame / 60)
+    for frame in range(10, 20):
+        steady = smoother(*person(place=(0.0, 0.3, 3.0)), CAMERA, frame / 60)
+        assert torch.allclose(steady.joints[0, 0], torch.tensor([0.0, 0.3, 3.0]), atol=0.01)
 
 
 @pytest.mark.parametrize('rate, lag', [(60, 16), (30, 18), (10, 21)])

@@ -28,7 +28,6 @@ def people_at(*places, scores=None):
         torch.cat((joints.amin(1), joints.amax(1)), 1),
         torch.cat((center / 200, torch.full((n, 1), 3.0)), 1),
         torch.ones(n),
-        torch.ones(n),
         Regions(center, torch.full((n,), 250.0), torch.zeros(n)),
     )
 
