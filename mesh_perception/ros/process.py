@@ -11,6 +11,9 @@ from mesh_perception.ros.parameters import ParameterError
 from mesh_perception.ros.shared_memory import remove_dead_segments
 from mesh_perception.ros.starting import ignore_signals, imported
 
+# Seconds after which a thread notices that another one broke; a signal is noticed at once.
+LOOK_UP = 1.0
+
 
 def run(name, make_nodes, args=None):
     """Makes nodes, starts them and runs them until SIGINT or SIGTERM, each in a thread of its own where there are more.
@@ -18,7 +21,7 @@ def run(name, make_nodes, args=None):
     name: for messages before there is a node. make_nodes: a function that takes a list and puts MeshPerceptionNodes
     there; raises ParameterError. Returns the exit code: 0, or 1 where nothing could start.
     """
-    nodes, executors, threads, broken = [], [], [], []
+    nodes, executors, threads, broken, end = [], [], [], [], threading.Event()
     try:
         imported()
         remove_dead_segments()
@@ -36,13 +39,17 @@ def run(name, make_nodes, args=None):
 
         def spin(executor):
             try:
-                executor.spin()
+                while rclpy.ok() and not end.is_set():
+                    executor.spin_once(LOOK_UP if threads else None)
             except ExternalShutdownException:
                 pass
-            except Exception:  # a node that breaks ends all of them, as it would alone
+            except Exception:
+                if not rclpy.ok():  # a callback was on its way when a signal closed what it needs
+                    return
+                # A node that breaks ends all of them, as it would alone.
                 traceback.print_exc()
                 broken.append(executor)
-                executors[0].shutdown(timeout_sec=0)
+                end.set()
 
         threads += [threading.Thread(target=spin, args=(executor,), daemon=True) for executor in executors[1:]]
         for thread in threads:
@@ -55,10 +62,11 @@ def run(name, make_nodes, args=None):
         pass
     finally:
         ignore_signals()
-        for executor in executors:
-            executor.shutdown(timeout_sec=0)
+        end.set()
         for thread in threads:
             thread.join()
+        for executor in executors:  # not before its thread has ended: rclpy would crash now and then
+            executor.shutdown()
         for node in nodes:
             node.close()
         rclpy.try_shutdown()  # after the nodes: it would take their parts away

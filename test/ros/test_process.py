@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import sys
 from rclpy.node import Node
+from std_msgs.msg import Header
 from mesh_perception.ros.parameters import ParameterError
 from mesh_perception.ros.process import run
 
@@ -39,6 +40,12 @@ class Small(Node):
         self.destroy_node()
 
 
+    def publish_all_the_time(self):
+        publisher = self.create_publisher(Header, 'topic', 1)
+        self.create_timer(0.0005, lambda: publisher.publish(Header()))
+        return self
+
+
 def make(nodes):
     {make}
 
@@ -62,6 +69,7 @@ def ends(make):
     [
         ("nodes += [Small('a', ends=True)]", 0, 'a', ''),
         ("nodes += [Small('a'), Small('b', ends=True)]", 0, 'ab', ''),
+        ("nodes += [Small(name).publish_all_the_time() for name in 'abcd'] + [Small('e', ends=True)]", 0, 'abcde', ''),
         ("nodes += [Small('a', starts=False), Small('b', ends=True)]", 0, 'ab', ''),
         ("nodes += [Small('a', starts=False), Small('b', starts=False)]", 1, 'ab', ''),
         ("nodes += [Small('a'), Small('b', breaks=True), Small('c')]", 1, 'abc', 'broken'),
