@@ -121,7 +121,7 @@ def test_late_joiners_get_the_body(node, camera):
 
 def test_silence_of_a_connected_camera_is_noticed_and_over_with_the_next_image(node, camera, report):
     assert camera.wait(lambda: report() and 'is the camera running?' in report().message, 10), report()
-    assert '/image has 1 publisher(s), but nothing came' in node.log()
+    assert 'publisher(s), but nothing came' in node.log()
 
     def over():
         camera.send(camera.image(), camera.camera_info())
