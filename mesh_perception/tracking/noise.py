@@ -15,7 +15,7 @@ ACROSS = 0.003  # the same across the ray
 ACCELERATION = 1.0  # m^2/s^3, intensity of people's acceleration: after 1 s a velocity is unknown by 1 m/s
 SPEED = 1.0  # m/s, standard deviation of the velocity of somebody who was just found
 
-BOX_CENTER = 0.03  # standard deviation of the box's middle, of its diagonal
+BOX_CENTER = 0.05  # standard deviation of the box's middle, of its diagonal
 BOX_SIZE = (0.25, 0.12)  # of the logarithms of its width and height: limbs swing
 BODY = 1.8  # m, what a box's diagonal is taken for where metres a second become pixels
 RESIZING = 0.1  # 1/s^3, intensity of the logarithms' acceleration

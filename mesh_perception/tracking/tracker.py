@@ -187,11 +187,7 @@ class Tracker:
             row = torch.full((len(before),), -1, dtype=torch.int64)  # of the lost, for each of those seen
             row[unknown[match[back]]] = back.nonzero().flatten()
             found = row >= 0
-            detected = before.detected
             before = Tracks.where(found, self.lost[row.clamp_min(0)], before)
-            # Who comes and goes without being confirmed begins again: it may be no person.
-            again = found & ~before.confirmed
-            before.frames, before.detected = before.frames * ~again, torch.where(again, detected, before.detected)
             before.unconfirmed = before.unconfirmed * ~found
             self.lost = self.lost[~back]
         fresh = before.ids < 0

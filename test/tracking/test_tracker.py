@@ -169,3 +169,28 @@ def test_where_boxes_are_followed_everybody_detected_again_is_looked_at_there():
     assert torch.equal(centers[1], found.boxes[0, :2])  # detected again
     assert torch.equal(centers[0], people_at(0).next.centers[0])  # not detected: where it was
     assert torch.equal(t.following.next.centers[1], people_at(300).next.centers[0])  # and nothing else has changed
+
+
+def test_who_moves_is_looked_for_where_they_will_be():
+    t = tracker(detect_every=100)
+    for frame in range(20):  # 100 px/s to the right
+        step(t, frame / 10, at(10.0 * frame), detections_of(people_at(10.0 * frame)))
+    t.start(2.1)  # 0.2 s after the last
+    ahead = people_at(210.0)
+    assert torch.allclose(t.propose(None, regions_of_detections).regions.centers, ahead.next.centers, atol=3)
+    assert torch.allclose(t.following.joints, ahead.joints, atol=3)
+    assert torch.allclose(t.following.boxes, ahead.boxes, atol=3)
+
+
+def test_whom_a_detector_sees_beside_their_crop_is_looked_at_there_and_is_nobody_new():
+    t = tracker()
+    for frame in range(3):
+        step(t, frame / 10, at(0), detections_of(people_at(0)))
+    t.start(0.3)
+    found = detections_of(people_at(45))  # a fifth of the box's diagonal away
+    candidates = t.propose(found, regions_of_detections)
+    assert candidates.tracks.tolist() == [0]
+    assert torch.equal(candidates.regions.centers, regions_of_detections(found).centers)
+    t.start(0.4)
+    far = t.propose(detections_of(people_at(120)), regions_of_detections)
+    assert far.tracks.tolist() == [0, -1]
