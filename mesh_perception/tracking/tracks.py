@@ -10,6 +10,8 @@ from mesh_perception.tracking import kalman, noise
 from mesh_perception.tracking.kalman import Motion
 from mesh_perception.types import Detections, Regions, _Batch
 
+LEAST_SHIFT = 0.03  # of a crop's side, by which it is moved on
+
 
 class State(IntEnum):
     """A track's state; the values are those of SmplPerson.msg. Who is lost is predicted, but not told of."""
@@ -38,11 +40,13 @@ class Tracks(_Batch):
     def ahead(self, step):
         """The same people `step` seconds later, as predicted."""
         shift = (step * self.box.velocity[:, :2]).float()
+        # A crop that trembles with the velocity makes landmarks tremble: at a high rate the last look's will do.
+        far = shift.norm(dim=-1) > LEAST_SHIFT * self.next.sizes
         return replace(
             self,
             joints=self.joints + shift[:, None],
             boxes=self.boxes + shift.repeat(1, 2),
-            next=replace(self.next, centers=self.next.centers + shift),
+            next=replace(self.next, centers=self.next.centers + shift * far[:, None]),
             root=kalman.predict(self.root, step, noise.root_intensity(self.root.place)),
             box=kalman.predict(self.box, step, noise.box_intensity(self.boxes)),
         )
