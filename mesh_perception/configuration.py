@@ -11,6 +11,7 @@ from mesh_perception.weights.store import cache_directory
 from mesh_perception.yaml_files import ConfigurationError, build, check, field, file_of, read_keys, shipped_names
 
 PACKAGE = 'package:'  # how the path of a file that comes with the package starts
+TRAINED_WITH = 'blazepose_heavy'  # the landmark network of the trained weights that come with the package
 NONE = 'none'
 
 
@@ -45,7 +46,8 @@ class SkeletonConfig:
     # Or blazepose_full: 2 to 3 times as fast, less exact.
     network: str = field('blazepose_heavy', kind='blazepose', choices=('blazepose_full', 'blazepose_heavy'))
     flip: bool = field(False, kind='blazepose')  # look at each crop's mirror image too
-    head: str = field('none', kind='blazepose', file=True)  # learned correction of its joints: none, or a checkpoint
+    # Learned correction of its joints: none, or a checkpoint.
+    head: str = field(PACKAGE + 'embedded_landmark_head.safetensors', kind='blazepose', file=True)
     weights: str = field('skeleton.safetensors', kind='metric', file=True)
     depth: int = field(50, kind='metric', choices=(18, 34, 50, 101))  # of the ResNet: 18, 34, 50 or 101
 
@@ -55,11 +57,11 @@ class TwistShapeConfig:
     """The network that finds twists, leaf rotations and betas (f^TS, Sec. 3.2)."""
 
     # Twists from the skeleton's hints, betas from bone lengths; or network.
-    kind: str = field('none', choices=('none', 'network'))
-    weights: str = field('twist_shape.safetensors', kind='network', file=True)
-    hidden: int = field(1024, kind='network', within=(1, 8192))  # width of its two layers
+    kind: str = field('network', choices=('none', 'network'))
+    weights: str = field(PACKAGE + 'embedded_twist_shape.safetensors', kind='network', file=True)
+    hidden: int = field(256, kind='network', within=(1, 8192))  # width of its two layers
     # Where the betas come from: this network, or bone lengths as with kind none.
-    shape: str = field('network', kind='network', choices=('network', 'bones'))
+    shape: str = field('bones', kind='network', choices=('network', 'bones'))
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ def load_config(models='embedded', overrides=None):
 
     Paths are absolute in what is returned: `~` is the home folder; a relative path starts at `folder`, and without one
     at the folder of the YAML file, or for a set that comes with the package at <cache>/<name of the set>; a relative
-    path in `overrides` starts at the current folder, as its `folder` does; `package:NAME` is a file in the package.
+    path in `overrides` starts at the current folder, as its `folder` does; `package:NAME` is a file in the package,
+    and trained weights among these are left out with a landmark network or a body that they were not trained with.
     Raises ConfigurationError that names the file and the key.
     """
     path = file_of(models, 'models', 'model set')
@@ -171,7 +174,7 @@ def load_config(models='embedded', overrides=None):
             _change_kind(data, key.removesuffix('.kind'), value, str(path))
         _set(data, key, value, str(path))
     home = cache_directory() / path.stem if shipped else path.parent.absolute()
-    return _resolve(build(Config, data, str(path)), home, overrides)
+    return _resolve(_fitting(build(Config, data, str(path))), home, overrides)
 
 
 def model_sets():
@@ -205,6 +208,19 @@ def _files(part):
         for f in fields(part)
         if f.metadata.get('file') and f.metadata['kind'] == part.kind and getattr(part, f.name) != NONE
     ]
+
+
+def _fitting(config):
+    """The Config without what comes trained with the package and does not fit its landmark network or its body."""
+    changes = {}
+    other = config.skeleton.kind != 'blazepose' or config.skeleton.network != TRAINED_WITH
+    if config.skeleton.kind == 'blazepose' and other and config.skeleton.head.startswith(PACKAGE):
+        changes['skeleton'] = replace(config.skeleton, head=NONE)
+    for section in ('twist_shape', 'refinement'):
+        part = getattr(config, section)
+        if (other or config.body != 'open') and part.kind != NONE and part.weights.startswith(PACKAGE):
+            changes[section] = replace(part, kind=NONE)
+    return replace(config, **changes)
 
 
 def _resolve(config, home, overrides):

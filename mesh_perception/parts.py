@@ -81,7 +81,7 @@ def make_twist_shape(config, features, body, device, random=False):
         return None
     betas = body.num_betas if part.shape == 'network' else 0
     numbers = {'in_features': features, 'hidden': part.hidden, 'num_betas': betas}
-    expected = Description('twist_shape', numbers, body=body.id)
+    expected = Description('twist_shape', numbers, body=body.id, inputs=_landmarks(config))
     return _trained(config, 'twist_shape', TwistShapeNetwork(**numbers), expected, device, random)
 
 
@@ -94,15 +94,20 @@ def make_refiner(config, features, body, device, random=False):
     numbers['feature_size'] += 3 * part.relative_roots
     names = ('people', 'width', 'depth', 'heads', 'head_size', 'mlp', 'relative_roots', 'normalise')
     numbers |= {name: getattr(part, name) for name in names}
-    expected = Description('refiner', numbers, body=body.id)
+    expected = Description('refiner', numbers, body=body.id, inputs=_landmarks(config))
     return _trained(config, 'refinement', Refiner(**numbers), expected, device, random)
 
 
 def _head(config, device, random):
     if config.skeleton.head == NONE:
         return None
-    expected = Description('landmark_head', inputs={'network': config.skeleton.network})
+    expected = Description('landmark_head', inputs=_landmarks(config))
     return _trained(config, 'skeleton', LandmarkHead(), expected, device, random, 'head')
+
+
+def _landmarks(config):
+    """Whose landmarks and features a network was trained on: each has errors of its own."""
+    return {'network': config.skeleton.network} if config.skeleton.kind == 'blazepose' else {}
 
 
 def _trained(config, section, network, expected, device, random, key='weights'):

@@ -1,10 +1,12 @@
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mesh_perception.checkpoints import read_description
 from mesh_perception.configuration import (
+    PACKAGE,
     Config,
     ConfigurationError,
     MissingFileError,
@@ -28,6 +30,23 @@ def write(path, text):
     return str(path)
 
 
+HEADS = {
+    'skeleton.head': 'embedded_landmark_head.safetensors',
+    'twist_shape.weights': 'embedded_twist_shape.safetensors',
+}
+
+
+def in_the_package(config):
+    """A Config with the paths of the files that come with the package."""
+    files = {}
+    for key, name in HEADS.items():
+        section, field = key.split('.')
+        part = getattr(config, section)
+        assert getattr(part, field) == PACKAGE + name
+        files[section] = replace(part, **{field: str(data_file(name))})
+    return replace(config, **files)
+
+
 def test_every_shipped_set_loads():
     assert 'embedded' in model_sets()
     for name in model_sets():
@@ -35,7 +54,7 @@ def test_every_shipped_set_loads():
 
 
 def test_the_shipped_default_says_what_the_code_says():
-    assert load_config('embedded') == Config()
+    assert load_config('embedded') == in_the_package(Config())
 
 
 def test_overrides_reach_nested_keys():
@@ -58,7 +77,7 @@ def test_overrides_reach_nested_keys():
         ('skeleton: {kind: metric, depth: 49}', "'skeleton.depth' must be one of 18, 34, 50, 101, got 49"),
         ('skeleton: {depth: 50}', "'skeleton.depth' belongs to kind 'metric', but 'skeleton.kind' is 'blazepose'"),
         ('detection: {kind: yolov4, nanodet: true}', "'detection.nanodet' belongs to kind 'movenet_nanodet'"),
-        ('twist_shape: {weights: a}', "'twist_shape.weights' belongs to kind 'network'"),
+        ('twist_shape: {kind: none, weights: a}', "'twist_shape.weights' belongs to kind 'network'"),
         ('refinement: {kind: transformer, people: 0}', "'refinement.people'"),
         ('refinement: none', "'refinement' must hold keys"),
         ('refinement: {kind: }', "'refinement.kind' must be of type str, got None"),
@@ -82,7 +101,7 @@ def test_an_unknown_set_or_a_missing_file_is_refused_by_name(tmp_path):
 
 
 def test_an_empty_file_means_the_defaults(tmp_path):
-    assert load_config(write(tmp_path / 'embedded.yaml', '')) == Config()
+    assert load_config(write(tmp_path / 'embedded.yaml', '')) == in_the_package(Config())
 
 
 def test_the_paper_set_has_the_paper_sizes():
@@ -111,7 +130,8 @@ def test_a_shipped_set_looks_for_its_files_in_the_cache(cache):
         'refinement.weights': f'{cache}/paper/refiner.safetensors',
         'body': f'{cache}/paper/SMPL_NEUTRAL.pkl',
     }
-    assert model_files(load_config('embedded')) == []
+    own = {file.key: file.path for file in model_files(load_config('embedded'))}
+    assert own == {key: str(data_file(name)) for key, name in HEADS.items()}
 
 
 @pytest.mark.parametrize(
@@ -184,6 +204,26 @@ def test_a_missing_file_is_told_in_one_line_with_how_to_get_it(cache):
 
 def test_a_file_of_the_package_is_named_without_knowing_where_it_lies():
     assert load_config('embedded', {'body': 'package:open_body.npz'}).body == str(data_file('open_body.npz'))
-    head = load_config('embedded', {'skeleton.head': 'package:head.safetensors'})
-    assert [file.key for file in model_files(head)] == ['skeleton.head']
-    assert not model_files(load_config('embedded'))
+
+
+@pytest.mark.parametrize(
+    'overrides, left',
+    [
+        ({}, ['skeleton.head', 'twist_shape.weights', 'refinement.weights']),
+        ({'skeleton.head': 'none', 'twist_shape.kind': 'none'}, ['refinement.weights']),
+        ({'skeleton.network': 'blazepose_full'}, []),
+        ({'skeleton.network': 'blazepose_full', 'skeleton.head': 'mine.safetensors'}, ['skeleton.head']),
+        ({'body': 'smpl.pkl'}, ['skeleton.head', 'body']),
+        ({'skeleton.kind': 'metric'}, ['skeleton.weights']),
+    ],
+)
+def test_trained_parts_of_the_package_are_left_out_where_they_do_not_fit(overrides, left):
+    assert [file.key for file in model_files(load_config('refined', overrides))] == left
+
+
+@pytest.mark.parametrize('name', ['embedded', 'refined'])
+def test_the_trained_parts_that_come_with_the_package_are_small_and_say_where_they_come_from(name):
+    for file in model_files(load_config(name)):
+        description = read_description(file.path)
+        assert Path(file.path).stat().st_size < 1.5e6 and description.inputs == {'network': 'blazepose_heavy'}
+        assert 'mocap.cs.cmu.edu' in description.training['poses'] and description.training['seed'] == 0

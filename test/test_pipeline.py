@@ -78,7 +78,8 @@ def test_rotations_are_rotations_and_everything_is_finite(results):
     assert (torch.linalg.det(people.rotations) > 0.99).all()
     for name in ('joints', 'joints_2d', 'betas', 'translation', 'boxes', 'scores'):
         assert torch.isfinite(getattr(people, name)).all(), name
-    assert people.joint_sigma.isnan().all() and people.velocity.isnan().all()
+    assert (people.joint_sigma[:, 1:] > 0).all() and people.joint_sigma.isfinite().all()
+    assert people.velocity.isnan().all()
 
 
 def test_the_mesh_belongs_to_the_joints(pipeline, results):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mesh_perception.skeleton.blazepose import Landmarks
 
@@ -25,7 +26,7 @@ class Correction(NamedTuple):
     relative: Tensor  # (N, 24, 3) m, crop axes, to joints relative to the pelvis; zero for the pelvis
     plane: Tensor  # (N, 24, 2) to the joints on the crop's image plane, x/z and y/z
     log_depth: Tensor  # (N,) log of the factor on the distance of least squares
-    sigma: Tensor  # (N, 24) m, standard deviation along each axis of the joints relative to the pelvis
+    sigma: Tensor  # (N, 24) m, standard deviation along each axis of the joints relative to the pelvis, whose own is 0
 
 
 class LandmarkHead(nn.Module):
@@ -53,7 +54,7 @@ class LandmarkHead(nn.Module):
         if self.training:
             x = x + self.noise * torch.randn_like(x)
         x = self.dropout(x)
-        x = nn.functional.gelu(self.first(x))
+        x = F.gelu(self.first(x))
         for block in self.blocks:
             x = x + block(x)
         x = self.last(x).float()
@@ -63,7 +64,7 @@ class LandmarkHead(nn.Module):
             relative - relative[:, :1],
             _SPREADS * spread[:, None, None] * plane,
             _LOG_DEPTH * x[:, -1],
-            _SIGMA * sigma[..., 0].clamp(-4, 4).exp(),
+            F.pad(_SIGMA * sigma[:, 1:, 0].clamp(-4, 4).exp(), (1, 0)),
         )
 
 

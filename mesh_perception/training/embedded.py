@@ -145,10 +145,11 @@ class EmbeddedTask:
         settings, numbers = self.settings, {'num_betas': self.body.num_betas}
         twist_shape = {'in_features': EMBEDDED_FEATURES, 'hidden': settings.hidden}
         twist_shape['num_betas'] = _betas_of_twist_shape(settings, self.body.num_betas)
+        inputs = {'network': settings.network}
         return {
-            'landmark_head': Description('landmark_head', inputs={'network': settings.network}),
-            'twist_shape': Description('twist_shape', twist_shape, body=self.body.id),
-            'refiner': Description('refiner', numbers | _refiner_sizes(settings), body=self.body.id),
+            'landmark_head': Description('landmark_head', inputs=inputs),
+            'twist_shape': Description('twist_shape', twist_shape, body=self.body.id, inputs=inputs),
+            'refiner': Description('refiner', numbers | _refiner_sizes(settings), body=self.body.id, inputs=inputs),
         }
 
 

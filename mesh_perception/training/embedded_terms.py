@@ -26,10 +26,10 @@ from mesh_perception.training.losses import (
 from mesh_perception.types import BodyParameters, Skeletons
 
 TERMS = (
-    *('relative', 'plane', 'depth'),  # the head's: in place of Eq. 7
+    *('relative', 'plane', 'depth', 'sigma'),  # the head's: in place of Eq. 7
     *('twist', 'shape', 'leaf'),  # Eq. 9, 10; leaves turn freely here and have a loss of their own
     *('refined_pose', 'refined_shape', 'refined_joints', 'refined_projection'),  # Eq. 12, 13
-    *('refined_depth', 'sigma'),  # where the body stands, and the head's word on how far its joints are off
+    'refined_depth',  # where the body stands
     *('adversarial_pose', 'adversarial_shape'),  # Eq. 15
 )
 _FARTHEST = 2.0  # spreads: landmarks that lie on somebody else say no more than that they do
@@ -43,7 +43,8 @@ def head_terms(skeletons: Skeletons, pairs, cameras, understood: Tensor | None =
 
     understood (N,) bool: whom it is to learn from (default: everybody), see `understood`. relative: mean distance, m,
     of joints relative to the pelvis, where far ones count as 10 cm at most (Geman-McClure); plane: L1 on the crop's
-    image plane, in spreads of the landmarks; depth: the factor on the distance of least squares, in logarithms.
+    image plane, in spreads of the landmarks; depth: the factor on the distance of least squares, in logarithms; sigma:
+    negative log likelihood of the errors that joints have, which this term leaves as they are, and of everybody's.
     """
     truth, turns = pairs.truth.joints, pairs.landmarks.rotations
     differences = skeletons.relative_joints - (truth - truth[:, :1])
@@ -58,7 +59,9 @@ def head_terms(skeletons: Skeletons, pairs, cameras, understood: Tensor | None =
         'plane': missed.mean(-1),
         'depth': (skeletons.distance_scale.log() - factor.clamp(*_FACTORS).log()).abs(),
     }
-    return {name: masked_mean(value, understood) for name, value in values.items()}
+    variance, error = skeletons.joint_sigma[:, 1:].square(), differences.detach()[:, 1:].square().mean(-1)
+    terms = {name: masked_mean(value, understood) for name, value in values.items()}
+    return terms | {'sigma': masked_mean((variance.log() + error / variance).mean(-1) / 2)}
 
 
 def understood(pairs, mapping, largest_error: float, visible: float) -> Tensor:
@@ -89,8 +92,7 @@ def twist_terms(twists, truth) -> dict[str, Tensor]:
 def refined_terms(body, refined: BodyParameters, skeletons: Skeletons, pairs, cameras) -> dict[str, Tensor]:
     """Eq. 12, 13, and where the body stands. P_ref is the regressor's joints, compared with the same of the true mesh.
 
-    refined_depth: the distance that `finish` puts the body at over the true one, in logarithms; sigma: negative log
-    likelihood of the errors of P_ref, which this term leaves as they are, under the skeletons' joint_sigma.
+    refined_depth: the distance that `finish` puts the body at over the true one, in logarithms.
 
     body: BodyModel, of which `regressed_body` is enough. Pi is in a square of the crop's image plane around the hips,
     as wide as the landmarks say; joints whose truth is outside do not count for it.
@@ -108,15 +110,12 @@ def refined_terms(body, refined: BodyParameters, skeletons: Skeletons, pairs, ca
     names = ('image_joints', 'confidence', 'distance_scale')
     seen = replace(skeletons, **{name: getattr(skeletons, name).detach() for name in names})
     factor = place_body(joints, seen, cameras).norm(dim=-1) / truth.joints[:, 0].norm(dim=-1)
-    variance = skeletons.joint_sigma[:, 1:].square()
-    error = (joints - true_joints).detach()[:, 1:].square().mean(-1)
     return {
         'refined_pose': masked_mean(mesh['pose']),
         'refined_shape': masked_mean(mesh['shape']),
         'refined_joints': masked_mean(everywhere['joints']),
         'refined_projection': masked_mean(inside['projection']),
         'refined_depth': masked_mean(factor.clamp(*_FACTORS).log().abs()),
-        'sigma': masked_mean((variance.log() + error / variance).mean(-1) / 2),
     }
 
 

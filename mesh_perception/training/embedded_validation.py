@@ -28,8 +28,8 @@ def validation_figures(task, pictures: Pictures) -> dict[str, float]:
     the others (`_apart`); NaN where there is nobody.
 
     For each of STAGES, with the part of that name and those before it: mpjpe_mm, pa_mpjpe_mm, depth_percent (of the
-    distance, absolute) and twist_degrees of the posed body. sigma is the root mean square of the refined joints' errors
-    over what the head takes them for: 1 where it is right. task: EmbeddedTask, its modules in evaluation mode.
+    distance, absolute) and twist_degrees of the posed body. sigma is the root mean square of the head's joints' errors
+    over what it takes them for: 1 where it is right. task: EmbeddedTask, its modules in evaluation mode.
     """
     rows = []
     for start in range(0, len(pictures), _AT_ONCE):
@@ -79,8 +79,7 @@ def _values(task, batch: Batch):
         (initial, joints),
         (final.parameters, final.meshes.joints),
     )
-    found = final.meshes.joints
-    error = (found - found[:, :1] - (truth.joints - truth.joints[:, :1]))[:, 1:]
+    error = (skeletons.relative_joints - (truth.joints - truth.joints[:, :1]))[:, 1:]
     values = {
         'close': truth.touching | (truth.shares[:, 2] > OVERLAP),
         'sigma': (error.square().mean(-1) / skeletons.joint_sigma[:, 1:].square()).mean(1),
