@@ -35,6 +35,7 @@ class Pair:
     relative: Tensor  # (T, 24, 3) the landmark network's joints, relative to the pelvis
     image_joints: Tensor  # (T, 24, 2) px, the joints' places in the image
     confidence: Tensor  # (T, 24) of these
+    sigma: Tensor  # (T, 24) m, how far off along each axis the joints are taken to be; NaN where nothing says so
 
 
 def pair_up(reference, followed, camera) -> list[Pair]:
@@ -98,4 +99,5 @@ def _pair(reference, followed, camera, person, counts, index):
         relative=gathered(skeletons.relative_joints),
         image_joints=gathered(skeletons.image_joints),
         confidence=gathered(skeletons.confidence),
+        sigma=gathered(people.joint_sigma),
     )

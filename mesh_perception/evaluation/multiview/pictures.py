@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from mesh_perception.evaluation.multiview import footage
-from mesh_perception.evaluation.multiview.joints import PARENTS, keypoints, with_root
+from mesh_perception.evaluation.multiview.joints import PARENTS, keypoints, plain_joints, with_root
 from mesh_perception.evaluation.multiview.keypoints import LIMB_JOINTS
 from mesh_perception.evaluation.plots import curves, joint_bars, side_by_side
+from mesh_perception.evaluation.sigma import calibrate
 from mesh_perception.visualization.marks import draw_label, draw_skeletons
 from mesh_perception.visualization.overlay import Overlay
 
@@ -28,6 +29,12 @@ def error_by_joint(result, has_baseline):
         of |= {'all, without trained heads': result.baseline}
     values = {label: torch.cat([one.joints_mm for one in figures]).nanmean(0).tolist() for label, figures in of.items()}
     return joint_bars(f'{result.scene}: error by joint', LIMB_JOINTS, values, note='Roots (mid-hips) at one place.')
+
+
+def sigma_of(result):
+    """The Calibration of the 12 points, by the joints of the same names; None where no sigma is known."""
+    sigma = torch.cat([plain_joints(pair.sigma[..., None])[..., 0] for pair in result.pairs])
+    return calibrate(sigma, torch.cat([one.joints_mm for one in result.figures]) / 1e3)
 
 
 def errors_over_time(result):

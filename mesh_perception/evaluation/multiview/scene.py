@@ -29,7 +29,7 @@ def untrained(config):
     """The same model set without a learned correction of landmarks, with twists from hints and betas from bone lengths,
     not refined; None where it is that."""
     skeleton = replace(config.skeleton, head=NONE)
-    plain = replace(config, skeleton=skeleton, twist_shape=TwistShapeConfig(), refinement=RefinementConfig())
+    plain = replace(config, skeleton=skeleton, twist_shape=TwistShapeConfig(NONE), refinement=RefinementConfig())
     return None if _trained_parts(plain) == _trained_parts(config) else plain
 
 

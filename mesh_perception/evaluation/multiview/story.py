@@ -1,7 +1,7 @@
 """The report of the multi-view benchmark."""
 
 from mesh_perception.evaluation.multiview.budget_table import budget_parts
-from mesh_perception.evaluation.multiview.pictures import error_by_joint, errors_over_time, worst_frames
+from mesh_perception.evaluation.multiview.pictures import error_by_joint, errors_over_time, sigma_of, worst_frames
 from mesh_perception.evaluation.multiview.tables import (
     detail,
     floor_table,
@@ -9,6 +9,7 @@ from mesh_perception.evaluation.multiview.tables import (
     person_table,
     summary,
 )
+from mesh_perception.evaluation.plots import calibration_plot
 from mesh_perception.evaluation.report import Report
 
 _WHAT = """\
@@ -47,6 +48,7 @@ def tell(results, pipeline, name, has_baseline) -> Report:
             floor_table(result),
             *budget_parts(result),
             error_by_joint(result, has_baseline),
+            *_calibration(result),
             *errors_over_time(result),
             *worst_frames(result, pipeline),
         ]
@@ -56,3 +58,9 @@ def tell(results, pipeline, name, has_baseline) -> Report:
         parts,
         [row for result in results for row in detail(result)],
     )
+
+
+def _calibration(result):
+    found = sigma_of(result)
+    title = f'{result.scene}: how far off points are taken to be, and are (sigma)'
+    return [] if found is None else [calibration_plot(title, found)]

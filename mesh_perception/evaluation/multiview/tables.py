@@ -6,6 +6,7 @@ from mesh_perception.evaluation.multiview import footage
 from mesh_perception.evaluation.multiview.bootstrap import SECONDS
 from mesh_perception.evaluation.multiview.budget import budget
 from mesh_perception.evaluation.multiview.figures import PER_FRAME, intervals, means
+from mesh_perception.evaluation.multiview.pictures import sigma_of
 from mesh_perception.evaluation.report import Table
 
 BLOCK = round(SECONDS * footage.RATE)  # frames
@@ -38,6 +39,7 @@ def summary(result) -> dict:
         **{name: value for name, value in mean.items() if name not in SUMMARY},
         'people': people,
         'cameras': sequences,
+        'sigma_ratio': None if (sigma := sigma_of(result)) is None else sigma.ratio,
         'floor': {'mean': _floor(result)} | _floors(result),
         'budget': [{'line': row['line'].name.strip()} | _without(row, 'line') for row in budget(result.pairs)],
     }
