@@ -64,8 +64,12 @@ def test_describe_lists_parts_weights_and_the_shapes_it_saw(capsys):
     description = json.loads(capsys.readouterr().out)
     parts = {part['name']: part for part in description['parts']}
     network = load_config('embedded').skeleton.network
-    assert list(parts) == ['movenet_multipose', 'nanodet', network]
-    for part in parts.values():
+    own = ['landmark_head', 'twist_shape']
+    assert list(parts) == ['movenet_multipose', 'nanodet', network, *own]
+    for name in own:
+        (file,) = parts[name]['files']
+        assert 1e5 < parts[name]['parameters'] < 1e6 and file['state'] == 'present'
+    for part in (part for name, part in parts.items() if name not in own):
         assert part['parameters'] > 1e6
         for file in part['files']:
             assert file['state'] == 'present' and file['licence'] == 'Apache-2.0' and '(npm)' in file['package']
@@ -114,7 +118,9 @@ def test_describe_says_what_is_missing_and_how_to_get_it(tmp_path, monkeypatch, 
     assert main(['describe', '--json']) == 1
     output = capsys.readouterr()
     description = json.loads(output.out)
-    assert {file['state'] for part in description['parts'] for file in part['files']} == {'missing'}
+    states = {part['name']: {file['state'] for file in part['files']} for part in description['parts']}
+    own = {'landmark_head', 'twist_shape'}  # these come with the package
+    assert all(state == ({'present'} if name in own else {'missing'}) for name, state in states.items())
     assert description['shapes'] == [] and description['body']['vertices'] > 0
     assert output.err.count('\n') == 1 and output.err.endswith('run `mesh-perception weights fetch`\n')
 
