@@ -4,6 +4,7 @@ import ctypes
 import gc
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import torch
@@ -22,8 +23,10 @@ class SharedModels:
         """A pipeline with a tracker of its own. Raises ValueError, one line, as MeshPipeline does."""
         # Tracking is each camera's own.
         key = replace(config, tracking=None, device=str(choose_device(config.device)))
-        with self._lock:  # whoever comes second waits for the networks of the first
-            pipeline = MeshPipeline(config, shared=self._parts.get(key))
+        # In a thread that ends: torch's threads belong to the one that uses them, and a second team on the same cores
+        # makes each frame take a quarter longer.
+        with self._lock, ThreadPoolExecutor(1) as own:  # whoever comes second waits for the networks of the first
+            pipeline = own.submit(MeshPipeline, config, shared=self._parts.get(key)).result()
             self._parts[key] = pipeline.parts
             return pipeline
 
