@@ -15,6 +15,12 @@ from mesh_perception.ros.starting import ignore_signals, imported
 LOOK_UP = 1.0
 
 
+class Executor(SingleThreadedExecutor):
+    """rclpy's; a signal may break off the making of one without a trace (rclpy's __del__ expects it to be whole)."""
+
+    _sigint_gc = None
+
+
 def run(name, make_nodes, args=None):
     """Makes nodes, starts them and runs them until SIGINT or SIGTERM, each in a thread of its own where there are more.
 
@@ -34,7 +40,7 @@ def run(name, make_nodes, args=None):
         if not any([node.start() for node in nodes]):
             return 1
         for node in nodes:
-            executors.append(SingleThreadedExecutor())
+            executors.append(Executor())
             executors[-1].add_node(node)
 
         def spin(executor):

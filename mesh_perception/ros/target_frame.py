@@ -9,6 +9,7 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
+from mesh_perception.ros.stamps import nanoseconds
 from mesh_perception.ros.tf_buffer import TransformBuffer, TransformError
 
 # TF often comes a little after its image. Where its newest is not older than this, it is taken as it is; ns.
@@ -60,7 +61,7 @@ class TargetFrame:
         """
         if not header.frame_id:
             raise TransformError(f'no TF to {self.frame!r}: the image has no frame_id')
-        stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
+        stamp = nanoseconds(header.stamp)
         rotation, translation, of = self._buffer.lookup(self.frame, header.frame_id, stamp, TOLERANCE)
         try:
             before = self._buffer.lookup(self.frame, header.frame_id, of - SPAN)

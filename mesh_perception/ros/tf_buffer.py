@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mesh_perception.ros.stamps import nanoseconds
+
 # ns
 KEPT = 10 * 10**9
 # A robot's tree is a few dozen frames deep at most; this ends loops.
@@ -48,7 +50,7 @@ class TransformBuffer:
                 if not np.isfinite(value).all() or length < 1e-6 or not child or not parent or child == parent:
                     continue
                 value[3:] /= length
-                stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+                stamp = nanoseconds(message.header.stamp)
                 self._insert(child, parent, static, stamp, value)
 
     def clear(self):

@@ -22,6 +22,7 @@ from mesh_perception.cli import missing_package
 from mesh_perception.msg import SmplPeople
 from mesh_perception.ros.images import ImageError, to_rgb
 from mesh_perception.ros.markers import MESHES, NAMES, SKELETONS
+from mesh_perception.ros.stamps import nanoseconds
 from mesh_perception.ros.tf_buffer import TransformBuffer, TransformError
 
 TOLERANCE = 10**9  # ns by which TF may be older than what is shown
@@ -74,7 +75,7 @@ class Viewer(Node):
         """Where a message's frame is in the fixed frame; None without one, or where TF does not know."""
         if not self._fixed:
             return None
-        stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
+        stamp = nanoseconds(header.stamp)
         try:
             return self._buffer.lookup(self._fixed, header.frame_id, stamp, TOLERANCE)[:2]
         except TransformError as error:

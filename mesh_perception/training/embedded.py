@@ -31,7 +31,7 @@ from mesh_perception.training.embedded_terms import TERMS, head_terms, refined_t
 from mesh_perception.training.embedded_validation import placed, validation_figures
 from mesh_perception.training.losses import discriminator_loss, generator_loss, masked_mean
 from mesh_perception.training.settings import check_weights, one_of, within
-from mesh_perception.training.task import refiner_and_rest
+from mesh_perception.training.task import refiner_and_rest, refiner_sizes
 
 
 @dataclass(frozen=True)
@@ -158,14 +158,8 @@ def _betas_of_twist_shape(settings, num_betas):
 
 
 def _refiner_sizes(settings):
-    return {
+    return refiner_sizes(settings) | {
         'feature_size': EMBEDDED_FEATURES + 3,  # where the others stand
-        'people': settings.people,
-        'width': settings.width,
-        'depth': settings.blocks,
-        'heads': settings.heads,
-        'head_size': settings.head_size,
-        'mlp': settings.mlp,
         'relative_roots': True,
         'normalise': settings.normalise,
     }

@@ -37,7 +37,7 @@ from mesh_perception.training.losses import discriminator_loss, generator_loss, 
 from mesh_perception.training.paper_terms import crop_skeletons, refined_terms, skeleton_terms, twist_terms
 from mesh_perception.training.paper_validation import validation_samples, validation_scores
 from mesh_perception.training.settings import check_weights, one_of, within
-from mesh_perception.training.task import refiner_and_rest
+from mesh_perception.training.task import refiner_and_rest, refiner_sizes
 from mesh_perception.types import BodyParameters, Skeletons
 
 TERMS = (
@@ -105,7 +105,7 @@ class PaperTask:
         self.batch_size = config.batch_size
         self.cpu_body, self.body = body, body.to(device)
         self.sparse_body = regressed_body(self.body)
-        self.sizes = _sizes_of_refiner(settings)
+        self.sizes = refiner_sizes(settings) | {'relative_roots': False, 'normalise': False}
         self.modules = _networks(settings, body.num_betas, self.sizes, self.device)
         self.weights = dict.fromkeys(TERMS, 1.0) | settings.weights
         self.steps_per_epoch = max(1, settings.epoch_samples // config.batch_size)
@@ -206,20 +206,6 @@ class PaperTask:
             ),
             'refiner': Description('refiner', numbers | {'feature_size': channels} | self.sizes, body=self.body.id),
         }
-
-
-def _sizes_of_refiner(settings):
-    """As a model set's configuration names them."""
-    return {
-        'people': settings.people,
-        'width': settings.width,
-        'depth': settings.blocks,
-        'heads': settings.heads,
-        'head_size': settings.head_size,
-        'mlp': settings.mlp,
-        'relative_roots': False,
-        'normalise': False,
-    }
 
 
 def _networks(settings, num_betas, sizes, device):

@@ -54,6 +54,12 @@ class Task(Protocol):
         parts.py expects them of a model set; the trainer fills in `training`."""
 
 
+def refiner_sizes(settings) -> dict:
+    """What a task's settings say of f^Ref's size, under the names of a model set and of Refiner."""
+    names = ('people', 'width', 'heads', 'head_size', 'mlp')
+    return {name: getattr(settings, name) for name in names} | {'depth': settings.blocks}
+
+
 def refiner_and_rest(task: Task, config) -> list[dict]:
     """Adam's groups of Sec. 3.4, for a task with a `refiner`: the refiner, and all else but the discriminators."""
     apart = ('refiner', *task.discriminators)

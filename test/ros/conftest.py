@@ -105,3 +105,13 @@ def environment():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         yield own_environment()
+
+
+@pytest.fixture(scope='module')
+def camera(environment, scene):
+    """The other side of a live node."""
+    from live import Camera
+
+    camera = Camera(environment, scene)
+    yield camera
+    camera.close()

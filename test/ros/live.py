@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -81,6 +82,23 @@ class NodeProcess:
             return self.process.wait(20)
         finally:
             self.process.kill()
+
+
+def parameters(*given):
+    """Arguments of the command line that set parameters, each given as NAME:=VALUE."""
+    return [argument for one in given for argument in ('-p', one)]
+
+
+@contextmanager
+def running(environment, camera, folder, *given):
+    """A node with parameters as for `parameters` that takes images; it has to live to the end, without a trace."""
+    node = NodeProcess(environment, folder / 'log', *parameters(*given))
+    try:
+        camera.wait_for(node)
+        yield node
+        assert node.process.poll() is None and 'Traceback' not in node.log(), node.log()
+    finally:
+        node.stop()
 
 
 class Camera:

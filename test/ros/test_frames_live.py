@@ -21,7 +21,7 @@ from std_srvs.srv import SetBool
 from tf2_msgs.msg import TFMessage
 
 sys.path.insert(0, str(Path(__file__).parent))
-from live import Camera, NodeProcess
+from live import Camera, NodeProcess, parameters
 
 from mesh_perception.joints import SMPL_JOINTS
 from mesh_perception.msg import SmplPeople, SmplPerson
@@ -43,8 +43,7 @@ def camera(environment, scene):
 
 @pytest.fixture(scope='module')
 def node(environment, camera, tmp_path_factory):
-    arguments = [argument for setting in SETTINGS for argument in ('-p', setting)]
-    node = NodeProcess(environment, tmp_path_factory.mktemp('node') / 'log', *arguments)
+    node = NodeProcess(environment, tmp_path_factory.mktemp('node') / 'log', *parameters(*SETTINGS))
     try:
         camera.wait_for(node)
         assert camera.wait(lambda: camera.node.count_publishers(TRACKED))

@@ -30,13 +30,6 @@ from mesh_perception.weights.store import cache_directory
 
 
 @pytest.fixture(scope='module')
-def camera(environment, scene):
-    camera = Camera(environment, scene)
-    yield camera
-    camera.close()
-
-
-@pytest.fixture(scope='module')
 def node(environment, camera, tmp_path_factory):
     """One node for all tests that leave it as it was: it must have survived all of them at the end."""
     # Best effort would lose some images of this size on the way, see config/fastdds_large_images.xml.

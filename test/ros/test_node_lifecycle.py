@@ -16,7 +16,7 @@ from lifecycle_msgs.msg import Transition
 from std_srvs.srv import SetBool
 
 sys.path.insert(0, str(Path(__file__).parent))
-from live import Camera, NodeProcess
+from live import NodeProcess, parameters
 
 from mesh_perception.weights.store import cache_directory
 
@@ -33,13 +33,6 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def camera(environment, scene):
-    camera = Camera(environment, scene)
-    yield camera
-    camera.close()
-
-
-@pytest.fixture(scope='module')
 def report(camera):
     return camera.reports()
 
@@ -51,7 +44,7 @@ def node(environment, camera, weights, tmp_path_factory):
     node = NodeProcess(
         {**environment, 'MESH_PERCEPTION_CACHE': str(weights)},
         tmp_path_factory.mktemp('node') / 'log',
-        *(argument for name in names for argument in ('-p', name)),
+        *parameters(*names),
     )
     try:
         assert camera.state() == 'unconfigured'

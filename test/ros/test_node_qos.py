@@ -15,7 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profi
 from sensor_msgs.msg import CameraInfo, Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from live import Camera, NodeProcess
+from live import Camera, running
 
 from mesh_perception.msg import BodyModel
 
@@ -50,17 +50,8 @@ def node(environment, camera, tmp_path_factory):
         'qos_overrides./mesh_perception/markers.publisher.depth:=3',
         'qos_overrides./imagee.subscription.depth:=2',
     ]
-    node = NodeProcess(
-        environment,
-        tmp_path_factory.mktemp('node') / 'log',
-        *(argument for given in arguments for argument in ('-p', given)),
-    )
-    try:
-        camera.wait_for(node)
+    with running(environment, camera, tmp_path_factory.mktemp('node'), *arguments) as node:
         yield node
-        assert node.process.poll() is None and 'Traceback' not in node.log(), node.log()
-    finally:
-        node.stop()
 
 
 def endpoint(camera, topic, kind):

@@ -18,16 +18,9 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool
 
 sys.path.insert(0, str(Path(__file__).parent))
-from live import Camera, NodeProcess
+from live import running
 
 OK, WARN, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.STALE
-
-
-@pytest.fixture(scope='module')
-def camera(environment, scene):
-    camera = Camera(environment, scene)
-    yield camera
-    camera.close()
 
 
 @pytest.fixture(scope='module')
@@ -39,17 +32,8 @@ def newest(camera):
 def node(environment, camera, newest, tmp_path_factory):
     """One node for all tests; each leaves it active, with the parameters it had."""
     given = 'image_reliability:=reliable', 'diagnostics_period:=0.2', 'max_age:=20.0', 'image_timeout:=2.0'
-    node = NodeProcess(
-        environment,
-        tmp_path_factory.mktemp('node') / 'log',
-        *(argument for name in given for argument in ('-p', name)),
-    )
-    try:
-        camera.wait_for(node)
+    with running(environment, camera, tmp_path_factory.mktemp('node'), *given) as node:
         yield node
-        assert node.process.poll() is None and 'Traceback' not in node.log(), node.log()
-    finally:
-        node.stop()
 
 
 @pytest.fixture

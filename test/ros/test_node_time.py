@@ -13,7 +13,7 @@ from rosgraph_msgs.msg import Clock
 from tf2_msgs.msg import TFMessage
 
 sys.path.insert(0, str(Path(__file__).parent))
-from live import Camera, NodeProcess
+from live import Camera, running
 
 START = 1000.0
 
@@ -63,18 +63,9 @@ def report(bag):
 @pytest.fixture(scope='module')
 def node(environment, bag, tmp_path_factory):
     arguments = 'use_sim_time:=true', 'image_reliability:=reliable', 'diagnostics_period:=0.2'
-    node = NodeProcess(
-        environment,
-        tmp_path_factory.mktemp('node') / 'log',
-        *(argument for given in arguments for argument in ('-p', given)),
-    )
-    try:
-        bag.wait_for(node)
+    with running(environment, bag, tmp_path_factory.mktemp('node'), *arguments) as node:
         assert bag.wait(bag.clock.get_subscription_count)
         yield node
-        assert node.process.poll() is None and 'Traceback' not in node.log(), node.log()
-    finally:
-        node.stop()
 
 
 def test_ages_are_told_by_the_simulated_clock(node, bag, report):

@@ -81,3 +81,13 @@ def test_however_it_ends_every_node_is_closed_and_the_code_tells(make, code, clo
     assert found == code, errors
     assert [line.split()[1] for line in output.splitlines() if line.startswith('closed')] == list(closed)
     assert words in errors and ('Traceback' in errors) == (words == 'broken')
+
+
+@pytest.mark.parametrize('part', ['GuardCondition', 'SignalHandlerGuardCondition'])
+def test_a_signal_while_an_executor_is_made_ends_it_without_a_trace(part):
+    make = f"""
+    import os, signal
+    import rclpy.executors
+    rclpy.executors.{part} = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
+    nodes.append(Small('a'))"""
+    assert ends(make) == (0, 'closed a\n', '')

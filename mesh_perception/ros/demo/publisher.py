@@ -7,7 +7,7 @@ import time
 
 import rclpy
 from geometry_msgs.msg import TransformStamped
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
@@ -19,6 +19,7 @@ from transforms3d.quaternions import mat2quat
 from mesh_perception.media import frame_count, read_frames
 from mesh_perception.msg import SmplPeople
 from mesh_perception.ros.demo.footage import camera_pose, demo_footage
+from mesh_perception.ros.process import Executor
 from mesh_perception.ros.starting import ignore_signals, imported
 
 PATIENCE = 2.0  # s until a frame counts as not answered
@@ -126,12 +127,13 @@ class FootagePublisher(Node):
 def main():
     """Plays the footage and prints one line of JSON."""
     imported()  # SIGINT and SIGTERM raise KeyboardInterrupt, once and here: rclpy's own handlers end ROS as well
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    executor, code = SingleThreadedExecutor(), 0
-    spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
+    code, executor, spinner = 0, None, None
     try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = FootagePublisher()
+        executor = Executor()
         executor.add_node(node)
+        spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
         spinner.start()
         print(json.dumps(node.play()), flush=True)
     except (ValueError, TimeoutError) as error:
@@ -141,8 +143,9 @@ def main():
         pass
     finally:
         ignore_signals()
-        executor.shutdown()
-        if spinner.is_alive():
+        if executor:
+            executor.shutdown()
+        if spinner:
             spinner.join()  # ROS is not taken from under a thread that still uses it
         rclpy.try_shutdown()
     return code
