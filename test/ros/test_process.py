@@ -1,6 +1,7 @@
 """A process of several nodes, without the models: how it starts, breaks and ends."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from mesh_perception.ros.shared_memory import FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -34,6 +37,11 @@ class Small(Node):
     def end(self):
         import os, signal
         os.kill(os.getpid(), signal.SIGTERM)
+
+    def killed_soon(self):
+        import os, signal
+        self.create_timer(0.2, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        return self
 
     def close(self):
         print('closed', self.get_name(), flush=True)
@@ -91,3 +99,15 @@ def test_a_signal_while_an_executor_is_made_ends_it_without_a_trace(part):
     rclpy.executors.{part} = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
     nodes.append(Small('a'))"""
     assert ends(make) == (0, 'closed a\n', '')
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason='shared memory is not in files here')
+def test_the_next_start_takes_away_what_a_killed_process_left_in_shared_memory():
+    before = set(FOLDER.glob('fast*_el'))
+    code, _, errors = ends("nodes.append(Small('a').killed_soon())")
+    left = set(FOLDER.glob('fast*_el')) - before
+    assert code == -signal.SIGKILL and left, (errors, 'SIGKILL leaves its memory to whoever cares')
+    for lock in left:
+        os.utime(lock, (0, 0))  # new ones may not have their owner yet
+    assert ends("nodes.append(Small('b', ends=True))")[0] == 0
+    assert not [path for lock in left for path in (lock, lock.with_name(lock.name[:-3])) if path.exists()]
