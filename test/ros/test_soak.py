@@ -62,8 +62,9 @@ def test_over_300_frames_neither_threads_nor_files_grow_and_memory_hardly(soaked
     for name in ('threads', 'descriptors'):
         assert soaked[name]['end'] <= soaked[name]['start'] + 2, (name, soaked[name])  # one a frame would be 240
     memory = soaked['memory']
-    # An image kept for each frame would be 900 MB in 1000 frames, a person's light mesh 40.
-    assert memory['interval'][0] < 40 and memory['end_mb'] - memory['start_mb'] < 100, memory
+    # Over the last 100: an image kept for each frame would be 92 MB, a float32 copy four times that. Allocators take up
+    # to 20 MB in so short a run; smaller leaks are for `make soak`.
+    assert memory['end_mb'] - memory['start_mb'] < 50, memory
     assert memory['interval'][0] <= memory['mb_per_1000_frames'] <= memory['interval'][1]
 
 
