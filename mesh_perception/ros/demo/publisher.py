@@ -5,6 +5,11 @@ import sys
 import threading
 import time
 
+from mesh_perception.ros.starting import ignore_signals, imported, quiet_start
+
+if __name__ == '__main__':
+    quiet_start()  # the imports below take seconds
+
 import rclpy
 from geometry_msgs.msg import TransformStamped
 from rclpy.executors import ExternalShutdownException
@@ -20,7 +25,6 @@ from mesh_perception.media import frame_count, read_frames
 from mesh_perception.msg import SmplPeople
 from mesh_perception.ros.demo.footage import camera_pose, demo_footage
 from mesh_perception.ros.process import Executor
-from mesh_perception.ros.starting import ignore_signals, imported
 
 PATIENCE = 2.0  # s until a frame counts as not answered
 DISCOVERY = 60.0  # s to wait for the node: it loads its networks first
